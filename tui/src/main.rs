@@ -1,0 +1,2 @@
+//! `chat-tui`
+fn main() {}
