@@ -33,6 +33,7 @@ pub struct PresenceChange {
 /// A frame from the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "frames are made, written and dropped one at a time")]
 pub enum ServerFrame {
     /// Always the first.
     Ready {

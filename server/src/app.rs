@@ -1,0 +1,336 @@
+//! Putting the parts together, and taking them apart.
+//!
+//! **Start**: the data directory and its lock; the secret; the database with its writer; the hub,
+//! which must know all memberships before the first write; the chat; the publisher; the operator's
+//! socket; the listener, last, so that whoever gets a connection gets an answer.
+//!
+//! **Stop**: no new connections and no new writes (readiness says so); what is queued is committed,
+//! flushed, published and answered; WebSockets are told to come back, each after a while of its own;
+//! plain requests end or are cut after 10 seconds; the log is folded into the database.
+
+use crate::admin;
+use crate::auth::keys::{KeyError, Keys};
+use crate::auth::password::Passwords;
+use crate::auth::throttle::Throttle;
+use crate::chat::{Chat, ChatOptions};
+use crate::config::Config;
+use crate::http::{Api, Origins, routes};
+use crate::hub::{Hub, Publisher};
+use crate::listener::{BindError, Drain, ListenerOptions, TlsError, TlsReloader, bind, serve as serve_http};
+use crate::metrics;
+use crate::store::sqlite::{OpenError, Opening, SqliteStore};
+use crate::store::{NobodyListens, Store, StoreError, ask};
+use crate::ws::{SessionOptions, encode};
+use chat_shared::close::CloseCode;
+use hyper_util::service::TowerToHyperService;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long the queued writes may take at the end.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+/// How long connections may take to say good-bye.
+const GOOD_BYE: Duration = Duration::from_secs(3);
+/// Clients come back within this time after a restart, each at its own moment.
+const COME_BACK_MS: u64 = 10_000;
+/// How often deleted groups are looked for.
+const PURGE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why the server did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory cannot be made or used.
+    #[error("cannot use the data directory {path}: {source}. Choose another one with --data-dir.")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another server has it.
+    #[error(
+        "the data directory {0} is in use by another chat-server. Stop that one, or choose another directory with --data-dir."
+    )]
+    Locked(PathBuf),
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It was opened and then did not answer.
+    #[error("the database does not answer: {0}")]
+    Store(#[from] StoreError),
+    /// The address cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// https cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operator's socket cannot be made.
+    #[error("cannot make the socket {path}: {source}.")]
+    Admin {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// The program's exit code: 3, the data directory is in use or of a newer version; 4, the address
+    /// is in use; else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Locked(_) | Self::Open(OpenError::Newer { .. }) => 3,
+            Self::Bind(BindError::InUse(_)) => 4,
+            _ => 1,
+        }
+    }
+}
+
+/// The data directory, held for as long as this lives.
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is not there, and takes its lock.
+    pub fn open(path: &Path) -> Result<Self, StartError> {
+        let at = |source| StartError::DataDir { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(at)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StartError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(at(source)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+fn chat_options(config: &Config) -> ChatOptions {
+    ChatOptions {
+        server_name: config.server_name.clone(),
+        registration: config.registration,
+        default_groups: config.default_groups.clone(),
+        access_ttl: config.access_ttl,
+        refresh_ttl: config.refresh_ttl,
+        connections_per_user: config.max_connections_per_user,
+        session: SessionOptions { heartbeat: Duration::from_millis(config.heartbeat_ms) },
+    }
+}
+
+/// The chat without any listener, for the operator's commands while no server runs.
+pub async fn offline(config: &Config, data: &DataDir) -> Result<Arc<Chat>, StartError> {
+    let keys = Keys::load(&data.path().join("secret"))?;
+    let store = Arc::new(SqliteStore::open(&Opening { path: config.database_path() }, NobodyListens)?);
+    let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
+    let passwords = Passwords::new(config.pbkdf2_iterations, threads());
+    Ok(Arc::new(Chat::new(store, hub, passwords, &keys, Throttle::new(false), chat_options(config), None)))
+}
+
+/// A server that is ready to serve.
+pub struct Server {
+    config: Config,
+    data: DataDir,
+    chat: Arc<Chat>,
+    store: Arc<dyn Store>,
+    hub: Arc<Hub>,
+    publisher: Publisher,
+    tls: Option<TlsReloader>,
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    /// The code that the first account needs, if it needs one.
+    setup_code: Option<String>,
+    users: u64,
+}
+
+impl Server {
+    /// Does everything that can fail. `listener`: where to listen, if that was opened already.
+    pub async fn start(config: Config, listener: Option<TcpListener>) -> Result<Self, StartError> {
+        let data = DataDir::open(&config.data_dir)?;
+        let tls = config.tls.as_ref().map(TlsReloader::new).transpose()?;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => bind(config.listen)?,
+        };
+        let metrics = config.metrics_listen.map(bind).transpose()?;
+        let keys = Keys::load(&data.path().join("secret"))?;
+        let (queue, publisher) = Publisher::channel();
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&Opening { path: config.database_path() }, queue)?);
+        let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
+        hub.load(&*store).await?;
+        let users = store.counts().await?.users;
+        let public = !config.is_local() || config.behind_proxy;
+        let setup_code = if public && users == 0 { Some(setup_code()?) } else { None };
+        let chat = Arc::new(Chat::new(
+            store.clone(),
+            hub.clone(),
+            Passwords::new(config.pbkdf2_iterations, threads()),
+            &keys,
+            Throttle::new(config.rate_limits),
+            chat_options(&config),
+            setup_code.clone(),
+        ));
+        Ok(Self { config, data, chat, store, hub, publisher, tls, listener, metrics, setup_code, users })
+    }
+
+    /// Where it listens, where its data lies, and what to do next.
+    pub fn greeting(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let address = self.listener.local_addr().unwrap_or(self.config.listen);
+        let url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
+        let mut text = format!(
+            "chat-server {} listens on {address}, data in {}\n",
+            env!("CARGO_PKG_VERSION"),
+            self.data.path().display()
+        );
+        if self.users == 0 {
+            let (name, code) = match &self.setup_code {
+                Some(code) => {
+                    text.push_str(&format!(
+                        "No account exists yet. The first one needs this setup code: {code}\n"
+                    ));
+                    ("YOU", format!(" --setup-code {code}"))
+                }
+                None => {
+                    text.push_str("No account exists yet.\n");
+                    ("YOU", String::new())
+                }
+            };
+            text.push_str(&format!("Next: chat-tui register --server {url} --username {name}{code}\n"));
+        } else {
+            text.push_str(&format!("Next: chat-tui login --server {url} --username YOU\n"));
+        }
+        text
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The certificate's reloader.
+    pub fn tls(&self) -> Option<TlsReloader> {
+        self.tls.clone()
+    }
+
+    /// Serves until the drain, and then stops in order.
+    pub async fn serve(self, drain: Drain) -> Result<(), StartError> {
+        let Self { config, data, chat, store, hub, publisher, tls, listener, metrics, .. } = self;
+        let publishing = tokio::spawn(publisher.run(hub.clone(), store.clone()));
+        let now = chat.now();
+        ask(|reply| store.ensure_default_groups(config.default_groups.clone(), now, reply)).await?;
+        let socket = data.path().join("admin.sock");
+        let operator =
+            admin::listen(&socket).map_err(|source| StartError::Admin { path: socket.clone(), source })?;
+        let helpers = [
+            tokio::spawn(admin::serve(operator, chat.clone())),
+            tokio::spawn({
+                let (hub, store) = (hub.clone(), store.clone());
+                async move { hub.run_presence(store).await }
+            }),
+            tokio::spawn(purge(store.clone())),
+        ];
+        let options = ListenerOptions {
+            tls,
+            trusted_proxies: config.trusted_proxies.clone(),
+            max_connections: config.max_connections,
+            max_per_address: config.rate_limits.then_some(config.max_connections_per_address),
+            ..ListenerOptions::default()
+        };
+        let origins =
+            Origins { public_url: config.public_url.clone(), allowed: config.allowed_origins.clone() };
+        let api = Api { chat: chat.clone(), origins: Arc::new(origins), drain: drain.clone() };
+        let service = TowerToHyperService::new(warp::service(routes(&api)));
+        let serving = tokio::spawn(serve_http(listener, service, options, drain.clone()));
+        let reporting = metrics.map(|listener| {
+            let service = TowerToHyperService::new(warp::service(metrics::routes(chat.clone())));
+            tokio::spawn(serve_http(listener, service, ListenerOptions::default(), drain.clone()))
+        });
+        drop(api);
+
+        drain.started().await;
+        tracing::info!("stopping");
+        chat.drain();
+        // Behind everything that was queued before: when it is answered, so is all of that.
+        let barrier = ask(|reply| store.touch_users(Vec::new(), reply));
+        if tokio::time::timeout(LAST_WRITES, barrier).await.is_err() {
+            tracing::warn!("the last writes take long");
+        }
+        hub.close_all(CloseCode::Restart, come_back);
+        if tokio::time::timeout(GOOD_BYE, hub.empty()).await.is_err() {
+            tracing::info!(connections = hub.connections(), "some connections did not say good-bye");
+        }
+        // Whatever is still under way there is cut in time by the listener itself.
+        let _ = serving.await;
+        if let Some(reporting) = reporting {
+            let _ = reporting.await;
+        }
+        for helper in &helpers {
+            helper.abort();
+        }
+        store.close().await;
+        let _ = publishing.await;
+        if let Err(error) = std::fs::remove_file(&socket) {
+            tracing::debug!(%error, "could not remove the operator's socket");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// A close reason that spreads the clients' return.
+fn come_back() -> String {
+    let mut random = [0; 8];
+    // Without random bytes they all come at once, which is worse but works.
+    let _ = getrandom::fill(&mut random);
+    format!("the server restarts; retry_after_ms={}", u64::from_ne_bytes(random) % COME_BACK_MS)
+}
+
+/// Letters and digits that cannot be mistaken for each other.
+const CODE_LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
+
+/// A code to be typed: 60 random bits.
+pub fn random_code() -> Result<String, getrandom::Error> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random)?;
+    let letters: Vec<char> =
+        random.iter().map(|byte| char::from(CODE_LETTERS[usize::from(byte % 32)])).collect();
+    Ok(letters.chunks(4).map(|part| part.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
+}
+
+fn setup_code() -> Result<String, StartError> {
+    random_code().map_err(|error| StartError::Keys(KeyError::Random(error)))
+}
+
+/// Removes what deleted groups left behind, a slice at a time.
+async fn purge(store: Arc<dyn Store>) {
+    loop {
+        match ask(|reply| store.purge(reply)).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) | Err(_) => tokio::time::sleep(PURGE_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Putting a backup in the place of the database, while no server runs.
+
+use crate::app::DataDir;
+use crate::store::sqlite::{OpenError, is_initialised, new_epoch};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Why a backup was not restored; the database is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The file is no backup of ours, or damaged.
+    #[error("{0} is not a whole chat database. Nothing was changed.")]
+    NotABackup(PathBuf),
+    /// It cannot be read, or is of a newer version.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A file could not be moved or written.
+    #[error("{path}: {source}. The database was not replaced.")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Restores, and returns where the database that was there before is kept. The restored one gets a new
+/// epoch, which tells clients to read everything anew.
+pub fn restore(
+    _held: &DataDir,
+    database: &Path,
+    backup: &Path,
+    now: i64,
+) -> Result<Option<PathBuf>, RestoreError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RestoreError::File { path, source }
+    };
+    if !is_initialised(backup)? {
+        return Err(RestoreError::NotABackup(backup.to_owned()));
+    }
+    let fresh = database.with_extension("restoring");
+    {
+        let mut from = File::open(backup).map_err(at(backup))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut to = options.open(&fresh).map_err(at(&fresh))?;
+        io::copy(&mut from, &mut to).map_err(at(&fresh))?;
+        to.sync_all().map_err(at(&fresh))?;
+    }
+    new_epoch(&fresh)?;
+    let mut kept = None;
+    if database.exists() {
+        let old = database.with_extension(format!("before-restore-{now}"));
+        for suffix in ["", "-wal", "-shm"] {
+            let (from, to) = (with_suffix(database, suffix), with_suffix(&old, suffix));
+            if from.exists() {
+                fs::rename(&from, &to).map_err(at(&from))?;
+            }
+        }
+        kept = Some(old);
+    }
+    fs::rename(&fresh, database).map_err(at(database))?;
+    let directory = database.parent().unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))?;
+    Ok(kept)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

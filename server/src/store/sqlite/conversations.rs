@@ -1,0 +1,228 @@
+//! Conversations as their members see them.
+
+use super::rows::{self, id, page, text, user_by_id, word};
+use super::tx::Fault;
+use super::{history, sessions};
+use crate::auth::policy::{Action, Scene, may};
+use crate::store::{ListQuery, Snapshot, StoreError};
+use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Visibility};
+use chat_shared::{ConversationId, Seq, SessionId, UserId, Username, limits};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+/// What stands about a user and a conversation; a conversation that is not there is one that the
+/// user is not in.
+pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId) -> Result<Scene, Fault> {
+    let scene = db
+        .prepare_cached(
+            "SELECT c.kind, g.visibility, m.role FROM conversations c
+             LEFT JOIN groups g ON g.conversation_id = c.id
+             LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
+             WHERE c.id = ?1 AND c.deleted_at IS NULL",
+        )?
+        .query_row(params![conversation.get(), user.get()], |row| {
+            Ok(Scene {
+                kind: word(row, 0, ConversationKind::from_word)?,
+                visibility: match row.get_ref(1)?.as_str_or_null()? {
+                    Some(_) => Some(word(row, 1, Visibility::from_word)?),
+                    None => None,
+                },
+                role: match row.get_ref(2)?.as_str_or_null()? {
+                    Some(_) => Some(word(row, 2, Role::from_word)?),
+                    None => None,
+                },
+            })
+        })
+        .optional()?;
+    Ok(scene.ok_or(StoreError::NotFound)?)
+}
+
+/// May this user do this there? Returns what the answer was based on.
+pub(super) fn check(
+    db: &Connection,
+    user: UserId,
+    conversation: ConversationId,
+    action: Action,
+) -> Result<Scene, Fault> {
+    let scene = scene(db, user, conversation)?;
+    may(scene, action)?;
+    Ok(scene)
+}
+
+const VIEW: &str =
+    "SELECT c.id, c.kind, c.head_rev, c.last_seq, c.member_count, g.name, g.topic, g.visibility,
+            m.role, m.read_seq, m.level, m.muted_until, m.marked_unread, d.low_user, d.high_user
+     FROM members m JOIN conversations c ON c.id = m.conversation_id
+     LEFT JOIN groups g ON g.conversation_id = c.id
+     LEFT JOIN directs d ON d.conversation_id = c.id
+     WHERE m.user_id = ?1";
+
+/// A row of [`VIEW`], without what needs queries of its own; and the other side of a direct.
+fn base(row: &Row<'_>, viewer: UserId) -> rusqlite::Result<(Conversation, Option<UserId>)> {
+    let kind = word(row, 1, ConversationKind::from_word)?;
+    let group = kind == ConversationKind::Group;
+    let sides = match kind {
+        ConversationKind::Direct => Some((id::<UserId>(row, 13)?, id::<UserId>(row, 14)?)),
+        ConversationKind::Group => None,
+    };
+    let conversation = Conversation {
+        id: id(row, 0)?,
+        kind,
+        name: if group { Some(text(row, 5)?) } else { None },
+        topic: row.get(6)?,
+        visibility: if group { Some(word(row, 7, Visibility::from_word)?) } else { None },
+        peer: None,
+        role: word(row, 8, Role::from_word)?,
+        member_count: match sides {
+            // Both sides count from the start, also the one that does not see it yet.
+            Some((low, high)) => 1 + u32::from(low != high),
+            None => row.get(4)?,
+        },
+        head_rev: id(row, 2)?,
+        last_seq: id(row, 3)?,
+        read_seq: id(row, 9)?,
+        unread: 0,
+        mentions: 0,
+        level: word(row, 10, Level::from_word)?,
+        muted_until: row.get(11)?,
+        marked_unread: row.get(12)?,
+        last_message: None,
+    };
+    let peer = sides.map(|(low, high)| if low == viewer { high } else { low });
+    Ok((conversation, peer))
+}
+
+fn complete(
+    db: &Connection,
+    viewer: UserId,
+    name: &Username,
+    (mut conversation, peer): (Conversation, Option<UserId>),
+    with_last: bool,
+) -> Result<Conversation, Fault> {
+    if let Some(peer) = peer {
+        conversation.peer = Some(user_by_id(db, peer)?);
+    }
+    if conversation.last_seq > conversation.read_seq {
+        (conversation.unread, conversation.mentions) =
+            unread(db, conversation.id, viewer, name, conversation.read_seq)?;
+    }
+    if with_last && conversation.last_seq > Seq::MIN {
+        conversation.last_message = Some(rows::load_message(db, conversation.id, conversation.last_seq)?);
+    }
+    Ok(conversation)
+}
+
+/// How many texts of others lie above the cursor, and how many of them name this user; counted up to
+/// one above [`limits::UNREAD`].
+pub(super) fn unread(
+    db: &Connection,
+    conversation: ConversationId,
+    user: UserId,
+    name: &Username,
+    read_seq: Seq,
+) -> Result<(u32, u32), Fault> {
+    // Names have no character that JSON escapes, so a quoted one can be looked for as text.
+    let quoted = format!("\"{name}\"");
+    let counts = db
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(mentions IS NOT NULL AND instr(mentions, ?5) > 0), 0) FROM
+               (SELECT mentions FROM messages
+                WHERE id > ?1 AND id <= ?2 AND sender_id <> ?3 AND kind = 'text' AND deleted_at IS NULL LIMIT ?4)",
+        )?
+        .query_row(
+            params![
+                rows::key(conversation, read_seq),
+                (conversation.get() << 32) | rows::SEQ_MAX,
+                user.get(),
+                limits::UNREAD + 1,
+                quoted
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+    Ok(counts)
+}
+
+fn username(db: &Connection, user: UserId) -> rusqlite::Result<Username> {
+    db.prepare_cached("SELECT username FROM users WHERE id = ?1")?.query_row([user.get()], |row| text(row, 0))
+}
+
+/// A conversation as a member sees it.
+pub(super) fn view(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+    with_last: bool,
+) -> Result<Conversation, Fault> {
+    let found = db
+        .prepare_cached(&format!("{VIEW} AND m.conversation_id = ?2"))?
+        .query_row(params![viewer.get(), conversation.get()], |row| base(row, viewer))
+        .optional()?;
+    complete(db, viewer, &username(db, viewer)?, found.ok_or(StoreError::NotFound)?, with_last)
+}
+
+pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result<ConversationList, Fault> {
+    let after: i64 = match &query.cursor {
+        None => 0,
+        Some(cursor) => cursor.parse().map_err(|_| BAD_CURSOR)?,
+    };
+    let found = db
+        .prepare_cached(&format!("{VIEW} AND m.conversation_id > ?2 ORDER BY m.conversation_id LIMIT ?3"))?
+        .query_map(params![viewer.get(), after, query.limit as i64 + 1], |row| base(row, viewer))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let (found, next_cursor) = page(found, query.limit, |(conversation, _)| conversation.id.to_string());
+    let name = username(db, viewer)?;
+    let conversations =
+        found.into_iter().map(|row| complete(db, viewer, &name, row, true)).collect::<Result<_, _>>()?;
+    Ok(ConversationList { conversations, next_cursor })
+}
+
+/// A cursor that this server did not give.
+pub(super) const BAD_CURSOR: StoreError = StoreError::Field {
+    field: "cursor",
+    code: "cursor",
+    detail: "must be the next_cursor of the page before",
+};
+
+pub(super) fn snapshot(db: &Connection, session: &SessionId, now: i64) -> Result<Option<Snapshot>, Fault> {
+    let Some(user) = sessions::user(db, session, now)? else { return Ok(None) };
+    let found = db
+        .prepare_cached(&format!("{VIEW} ORDER BY m.conversation_id"))?
+        .query_map([user.id.get()], |row| base(row, user.id))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let conversations = found
+        .into_iter()
+        .map(|row| complete(db, user.id, &user.username, row, false))
+        .collect::<Result<_, _>>()?;
+    Ok(Some(Snapshot { user, conversations }))
+}
+
+/// Is there room for one more conversation? [`limits::MEMBERSHIPS`] is the most.
+pub(super) fn check_memberships(db: &Connection, user: UserId) -> Result<(), Fault> {
+    let count: u32 = db
+        .prepare_cached("SELECT count(*) FROM members WHERE user_id = ?1")?
+        .query_row([user.get()], |row| row.get(0))?;
+    if count as usize >= limits::MEMBERSHIPS {
+        return Err(StoreError::Conflict("A user can be in at most 2,000 conversations.").into());
+    }
+    Ok(())
+}
+
+/// Reading through one door: only members.
+pub(super) fn check_read(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<(), Fault> {
+    check(db, viewer, conversation, Action::Read).map(|_| ())
+}
+
+/// The newest rev.
+pub(super) fn head_rev(db: &Connection, conversation: ConversationId) -> rusqlite::Result<chat_shared::Rev> {
+    db.prepare_cached("SELECT head_rev FROM conversations WHERE id = ?1")?
+        .query_row([conversation.get()], |row| id(row, 0))
+}
+
+/// A member's own counts, as of this transaction.
+pub(super) fn own_counts(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+) -> Result<(u32, u32), Fault> {
+    let read_seq = history::read_seq(db, viewer, conversation)?;
+    unread(db, conversation, viewer, &username(db, viewer)?, read_seq)
+}

@@ -1,0 +1,198 @@
+//! Reading messages: history in every direction, and what changed since a rev.
+
+use super::conversations::{check_read, head_rev, own_counts};
+use super::members;
+use super::rows::{MESSAGE, SEQ_MAX, id, key, load_message, message as message_row, with_reactions};
+use super::tx::Fault;
+use crate::store::{Anchor, Change, ChangesQuery, HistoryQuery, Replay, StoreError};
+use chat_shared::api::{Changes, Edit, EditList, Message, MessagePage, Thread};
+use chat_shared::{ConversationId, Rev, Seq, UserId, limits};
+use rusqlite::{Connection, Params, params};
+
+fn select(db: &Connection, rest: &str, with: impl Params) -> rusqlite::Result<Vec<Message>> {
+    db.prepare_cached(&format!(
+        "SELECT {MESSAGE} FROM messages m JOIN users u ON u.id = m.sender_id WHERE {rest}"
+    ))?
+    .query_map(with, message_row)?
+    .collect()
+}
+
+/// Messages with seq in `above < seq < below`, the nearest to the named end first.
+fn older(db: &Connection, c: ConversationId, below: i64, limit: usize) -> rusqlite::Result<Vec<Message>> {
+    let base = c.get() << 32;
+    select(
+        db,
+        "m.id > ?1 AND m.id < ?2 ORDER BY m.id DESC LIMIT ?3",
+        params![base, base + below, limit as i64],
+    )
+}
+
+fn newer(db: &Connection, c: ConversationId, above: i64, limit: usize) -> rusqlite::Result<Vec<Message>> {
+    let base = c.get() << 32;
+    select(
+        db,
+        "m.id > ?1 AND m.id <= ?2 ORDER BY m.id LIMIT ?3",
+        params![base + above, base + SEQ_MAX, limit as i64],
+    )
+}
+
+pub(super) fn page(
+    db: &Connection,
+    viewer: UserId,
+    query: &HistoryQuery,
+    epoch: String,
+) -> Result<MessagePage, Fault> {
+    let HistoryQuery { conversation: c, anchor, limit } = *query;
+    check_read(db, viewer, c)?;
+    let exists = |rows: Vec<Message>| !rows.is_empty();
+    let (messages, has_before, has_after) = match anchor {
+        Anchor::Newest | Anchor::Before(_) => {
+            let below = match anchor {
+                Anchor::Before(seq) => seq.get().min(SEQ_MAX),
+                _ => SEQ_MAX + 1,
+            };
+            let mut rows = older(db, c, below, limit + 1)?;
+            let has_before = rows.len() > limit;
+            rows.truncate(limit);
+            rows.reverse();
+            (rows, has_before, below <= SEQ_MAX && exists(newer(db, c, below - 1, 1)?))
+        }
+        Anchor::After(seq) => {
+            let above = seq.get().min(SEQ_MAX);
+            let mut rows = newer(db, c, above, limit + 1)?;
+            let has_after = rows.len() > limit;
+            rows.truncate(limit);
+            (rows, exists(older(db, c, above + 1, 1)?), has_after)
+        }
+        Anchor::Around(seq) => {
+            let at = seq.get().min(SEQ_MAX);
+            // Half before, the rest from there on; what one side lacks, the other may fill.
+            let mut before = older(db, c, at, limit + 1)?;
+            let mut after = newer(db, c, at - 1, limit + 1)?;
+            let keep_before = (limit / 2).max(limit.saturating_sub(after.len())).min(before.len());
+            let keep_after = (limit - keep_before).min(after.len());
+            let (has_before, has_after) = (before.len() > keep_before, after.len() > keep_after);
+            before.truncate(keep_before);
+            after.truncate(keep_after);
+            before.reverse();
+            before.extend(after);
+            (before, has_before, has_after)
+        }
+    };
+    let messages = with_reactions(db, messages)?;
+    Ok(MessagePage { messages, has_before, has_after, head_rev: head_rev(db, c)?, epoch })
+}
+
+/// Present states with rev above `since` (and seq up to `upto`), by rev: new messages by their key, and
+/// older ones that changed by the index that holds only those.
+fn changed(
+    db: &Connection,
+    c: ConversationId,
+    since: Rev,
+    upto: Option<Seq>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Message>> {
+    let base = c.get() << 32;
+    let upto = upto.map_or(SEQ_MAX, |seq| seq.get().min(SEQ_MAX));
+    let limit = limit as i64;
+    let mut rows = select(
+        db,
+        "m.id > ?1 AND m.id <= ?2 AND m.rev = m.seq ORDER BY m.id LIMIT ?3",
+        params![base + since.get().min(SEQ_MAX), base + upto, limit],
+    )?;
+    rows.extend(select(
+        db,
+        "m.conversation_id = ?1 AND m.rev > ?2 AND m.rev <> m.seq AND m.seq <= ?3 ORDER BY m.rev LIMIT ?4",
+        params![c.get(), since.get(), upto, limit],
+    )?);
+    rows.sort_unstable_by_key(|message| message.rev);
+    Ok(rows)
+}
+
+pub(super) fn changes(
+    db: &Connection,
+    viewer: UserId,
+    query: &ChangesQuery,
+    epoch: String,
+) -> Result<Changes, Fault> {
+    let ChangesQuery { conversation, since, upto, limit } = *query;
+    check_read(db, viewer, conversation)?;
+    let mut messages = changed(db, conversation, since, upto, limit + 1)?;
+    let has_more = messages.len() > limit;
+    messages.truncate(limit);
+    let messages = with_reactions(db, messages)?;
+    let (unread, mentions) = own_counts(db, viewer, conversation)?;
+    Ok(Changes { messages, head_rev: head_rev(db, conversation)?, epoch, has_more, unread, mentions })
+}
+
+/// Everything above a rev, for the hub.
+pub(super) fn replay(db: &Connection, conversation: ConversationId, since: Rev) -> Result<Replay, Fault> {
+    let messages = with_reactions(db, changed(db, conversation, since, None, usize::from(u16::MAX))?)?;
+    let changes = messages
+        .into_iter()
+        .map(|message| Change::Message { message: Box::new(message), joined: Vec::new(), left: Vec::new() })
+        .collect();
+    Ok(Replay { changes, room: members::rooms(db, Some(conversation))?.pop() })
+}
+
+pub(super) fn message(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+    seq: Seq,
+) -> Result<Message, Fault> {
+    check_read(db, viewer, conversation)?;
+    load_message(db, conversation, seq)
+}
+
+pub(super) fn edits(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+    seq: Seq,
+) -> Result<EditList, Fault> {
+    let message = message(db, viewer, conversation, seq)?;
+    let mut edits = db
+        .prepare_cached(
+            "SELECT body, edited_at FROM edits WHERE conversation_id = ?1 AND seq = ?2 AND body IS NOT NULL ORDER BY rev",
+        )?
+        .query_map(params![conversation.get(), seq.get()], |row| {
+            Ok(Edit { body: row.get(0)?, edited_at: row.get(1)? })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    if edits.is_empty() && message.deleted_at.is_none() && message.event.is_none() {
+        edits.push(Edit { body: message.body, edited_at: message.sent_at });
+    }
+    Ok(EditList { edits })
+}
+
+pub(super) fn thread(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+    seq: Seq,
+) -> Result<Thread, Fault> {
+    message(db, viewer, conversation, seq)?;
+    let messages = select(
+        db,
+        "m.conversation_id = ?1 AND m.reply_to = ?2 ORDER BY m.id LIMIT ?3",
+        params![conversation.get(), seq.get(), limits::PAGE_MAX as i64],
+    )?;
+    Ok(Thread { messages: with_reactions(db, messages)? })
+}
+
+/// A member's read cursor.
+pub(super) fn read_seq(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<Seq, Fault> {
+    let found = db
+        .prepare_cached("SELECT read_seq FROM members WHERE conversation_id = ?1 AND user_id = ?2")?
+        .query_row(params![conversation.get(), viewer.get()], |row| id(row, 0));
+    match found {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::NotFound.into()),
+        other => Ok(other?),
+    }
+}
+
+/// Where a page's key range ends, exposed for the upkeep of deleted conversations.
+pub(super) fn range(conversation: ConversationId) -> (i64, i64) {
+    (key(conversation, Seq::MIN), (conversation.get() << 32) | SEQ_MAX)
+}

@@ -1,0 +1,243 @@
+//! SQLite: the default store. One file, WAL, `synchronous=FULL`; one thread that writes and commits
+//! in groups, a pool of connections that read.
+//!
+//! SQL stands only below this folder, one file an aggregate.
+
+mod accounts;
+mod conversations;
+mod directs;
+mod groups;
+mod history;
+mod invites;
+mod members;
+mod messages;
+mod open;
+mod reactions;
+mod readers;
+mod rows;
+mod sessions;
+mod tx;
+mod upkeep;
+mod writer;
+
+pub use open::{OpenError, Opening, is_initialised, new_epoch};
+
+use super::*;
+use chat_shared::{GroupName, Rev};
+use readers::Readers;
+use tx::{Fault, Tx};
+use writer::Writer;
+
+/// A chat database in one SQLite file.
+pub struct SqliteStore {
+    epoch: String,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens (or makes) the database, brings its schema up to date and starts the writer, which
+    /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
+    pub fn open(opening: &Opening, sink: impl Sink) -> Result<Self, OpenError> {
+        let open::Opened { writer, epoch } = open::open(opening)?;
+        let readers = Readers::new(&opening.path)?;
+        Ok(Self { epoch, writer: Writer::start(writer, sink)?, readers })
+    }
+
+    /// Queues a write. `weight`: bytes it holds while it waits, beyond its own size.
+    fn write<T: Send + 'static>(
+        &self,
+        weight: usize,
+        reply: Reply<T>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) {
+        self.writer.submit(weight, reply, work);
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    fn create_user(&self, new: NewUser, reply: Reply<User>) {
+        self.write(0, reply, move |tx| accounts::create(tx, &new));
+    }
+    fn update_user(&self, change: UpdateUser, reply: Reply<User>) {
+        self.write(0, reply, move |tx| accounts::update(tx, &change));
+    }
+    fn set_password(&self, change: SetPassword, reply: Reply<()>) {
+        self.write(0, reply, move |tx| accounts::set_password(tx, &change));
+    }
+    fn set_disabled(&self, user: UserId, disabled: bool, now: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| accounts::set_disabled(tx, user, disabled, now));
+    }
+    fn delete_user(&self, user: UserId, now: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| accounts::delete(tx, user, now));
+    }
+    fn touch_users(&self, seen: Vec<(UserId, i64)>, reply: Reply<()>) {
+        self.write(seen.len() * 16, reply, move |tx| accounts::touch(tx, &seen));
+    }
+    async fn account(&self, username: &Username) -> Result<Option<Account>, StoreError> {
+        let username = username.clone();
+        self.readers.read(move |db| accounts::by_name(db, &username)).await
+    }
+    async fn account_by_id(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+        self.readers.read(move |db| accounts::by_id(db, user)).await
+    }
+    async fn users(&self, query: ListQuery) -> Result<UserList, StoreError> {
+        self.readers.read(move |db| accounts::list(db, &query)).await
+    }
+    async fn user(&self, username: Username) -> Result<User, StoreError> {
+        self.readers.read(move |db| accounts::public(db, &username)).await
+    }
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.readers.read(accounts::all).await
+    }
+
+    fn create_session(&self, new: NewSession, reply: Reply<()>) {
+        self.write(0, reply, move |tx| sessions::create(tx, new.user, &new.seed, new.now));
+    }
+    fn refresh_session(&self, refresh: RefreshSession, reply: Reply<Refreshed>) {
+        self.write(0, reply, move |tx| sessions::refresh(tx, &refresh));
+    }
+    fn end_session(&self, user: UserId, session: SessionId, reply: Reply<()>) {
+        self.write(0, reply, move |tx| sessions::end(tx, user, &session));
+    }
+    async fn session_user(&self, session: &SessionId, now: i64) -> Result<Option<User>, StoreError> {
+        let session = session.clone();
+        self.readers.read(move |db| sessions::user(db, &session, now)).await
+    }
+    async fn sessions(&self, user: UserId, now: i64) -> Result<Vec<SessionEntry>, StoreError> {
+        self.readers.read(move |db| sessions::list(db, user, now)).await
+    }
+
+    fn create_invite(&self, invite: NewInvite, reply: Reply<()>) {
+        self.write(0, reply, move |tx| invites::create(tx, &invite));
+    }
+    async fn invites(&self, now: i64) -> Result<Vec<Invite>, StoreError> {
+        self.readers.read(move |db| invites::list(db, now)).await
+    }
+    fn revoke_invite(&self, invite: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| invites::revoke(tx, invite));
+    }
+
+    fn ensure_default_groups(&self, names: Vec<GroupName>, now: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| groups::ensure_default(tx, &names, now));
+    }
+    fn create_group(&self, new: NewGroup, reply: Reply<Conversation>) {
+        self.write(0, reply, move |tx| groups::create(tx, &new));
+    }
+    fn update_group(&self, change: UpdateGroup, reply: Reply<Conversation>) {
+        self.write(0, reply, move |tx| groups::update(tx, &change));
+    }
+    fn delete_group(&self, actor: Actor, conversation: ConversationId, now: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| groups::delete(tx, actor, conversation, now));
+    }
+    fn join_group(&self, actor: UserId, conversation: ConversationId, now: i64, reply: Reply<Conversation>) {
+        self.write(0, reply, move |tx| members::join(tx, actor, conversation, now));
+    }
+    fn leave_group(&self, actor: UserId, conversation: ConversationId, now: i64, reply: Reply<()>) {
+        self.write(0, reply, move |tx| members::leave(tx, actor, conversation, now));
+    }
+    fn put_member(&self, change: PutMember, reply: Reply<PutMemberOutcome>) {
+        self.write(0, reply, move |tx| members::put(tx, &change));
+    }
+    fn remove_member(&self, change: RemoveMember, reply: Reply<()>) {
+        self.write(0, reply, move |tx| members::remove(tx, &change));
+    }
+    fn open_direct(&self, actor: UserId, peer: Username, now: i64, reply: Reply<(Conversation, bool)>) {
+        self.write(0, reply, move |tx| directs::open(tx, actor, &peer, now));
+    }
+    fn set_settings(&self, change: Settings, reply: Reply<Conversation>) {
+        self.write(0, reply, move |tx| members::set_settings(tx, &change));
+    }
+    fn mark_read(&self, mark: MarkRead, reply: Reply<ReadState>) {
+        self.write(0, reply, move |tx| members::mark_read(tx, &mark));
+    }
+    fn purge(&self, reply: Reply<bool>) {
+        self.write(0, reply, upkeep::purge);
+    }
+
+    async fn conversations(&self, viewer: UserId, query: ListQuery) -> Result<ConversationList, StoreError> {
+        self.readers.read(move |db| conversations::list(db, viewer, &query)).await
+    }
+    async fn conversation(&self, viewer: UserId, id: ConversationId) -> Result<Conversation, StoreError> {
+        self.readers.read(move |db| conversations::view(db, viewer, id, true)).await
+    }
+    async fn group_by_name(&self, name: GroupName) -> Result<ConversationId, StoreError> {
+        self.readers.read(move |db| groups::by_name(db, &name)).await
+    }
+    async fn all_groups(&self) -> Result<Vec<GroupSummary>, StoreError> {
+        self.readers.read(groups::all).await
+    }
+    async fn groups(&self, viewer: UserId, query: ListQuery) -> Result<GroupList, StoreError> {
+        self.readers.read(move |db| groups::list(db, viewer, &query)).await
+    }
+    async fn members(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        query: ListQuery,
+    ) -> Result<MemberList, StoreError> {
+        self.readers.read(move |db| members::list(db, viewer, id, &query)).await
+    }
+
+    fn send_message(&self, send: SendMessage, reply: Reply<Sent>) {
+        self.write(send.body.as_str().len(), reply, move |tx| messages::send(tx, &send));
+    }
+    fn edit_message(&self, edit: EditMessage, reply: Reply<Ack>) {
+        self.write(edit.body.as_str().len(), reply, move |tx| messages::edit(tx, &edit));
+    }
+    fn delete_message(&self, delete: DeleteMessage, reply: Reply<Ack>) {
+        self.write(0, reply, move |tx| messages::delete(tx, &delete));
+    }
+    fn react(&self, react: React, reply: Reply<Ack>) {
+        self.write(0, reply, move |tx| reactions::react(tx, &react));
+    }
+
+    async fn history(&self, viewer: UserId, query: HistoryQuery) -> Result<MessagePage, StoreError> {
+        let epoch = self.epoch.clone();
+        self.readers.read(move |db| history::page(db, viewer, &query, epoch)).await
+    }
+    async fn changes(&self, viewer: UserId, query: ChangesQuery) -> Result<Changes, StoreError> {
+        let epoch = self.epoch.clone();
+        self.readers.read(move |db| history::changes(db, viewer, &query, epoch)).await
+    }
+    async fn message(&self, viewer: UserId, id: ConversationId, seq: Seq) -> Result<Message, StoreError> {
+        self.readers.read(move |db| history::message(db, viewer, id, seq)).await
+    }
+    async fn edits(&self, viewer: UserId, id: ConversationId, seq: Seq) -> Result<EditList, StoreError> {
+        self.readers.read(move |db| history::edits(db, viewer, id, seq)).await
+    }
+    async fn thread(&self, viewer: UserId, id: ConversationId, seq: Seq) -> Result<Thread, StoreError> {
+        self.readers.read(move |db| history::thread(db, viewer, id, seq)).await
+    }
+
+    async fn snapshot(&self, session: &SessionId, now: i64) -> Result<Option<Snapshot>, StoreError> {
+        let session = session.clone();
+        self.readers.read(move |db| conversations::snapshot(db, &session, now)).await
+    }
+    async fn rooms(&self) -> Result<Vec<RoomState>, StoreError> {
+        self.readers.read(|db| members::rooms(db, None)).await
+    }
+    async fn replay(&self, id: ConversationId, since: Rev) -> Result<Replay, StoreError> {
+        self.readers.read(move |db| history::replay(db, id, since)).await
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.readers.read(upkeep::counts).await
+    }
+    async fn check(&self) -> Result<(), StoreError> {
+        self.readers.read(upkeep::check).await
+    }
+    async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError> {
+        self.readers.read_slowly(move |db| upkeep::backup(db, &to)).await
+    }
+    async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.read_slowly(upkeep::quick_check).await
+    }
+    async fn close(&self) {
+        self.writer.close().await;
+    }
+}

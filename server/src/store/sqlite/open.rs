@@ -1,0 +1,261 @@
+//! Opening a database: settings, migrations, epoch.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite_migration::{M, Migrations};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Forward only, and never changed once released: a change of the schema is a new entry.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.sql"))];
+
+/// SQLite below this has a bug that can damage a database in WAL mode.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// Which database to open.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The file. Made if it is not there.
+    pub path: PathBuf,
+}
+
+/// Why a database could not be opened. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer program has written it.
+    #[error(
+        "{path} has schema version {found}, and this chat-server knows versions up to {known}. Start the newer chat-server, or restore a backup made by this one."
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// The file cannot be made or read.
+    #[error(
+        "cannot open {path}: {source}. Check that the directory exists and belongs to the user that runs chat-server."
+    )]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// SQLite refuses it.
+    #[error(
+        "cannot open the database {path}: {source}. If it is damaged, restore a backup with `chat-server restore`."
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the database {path} up to date: {source}. A copy from before is beside it.")]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite_migration::Error,
+    },
+    /// The linked SQLite is too old.
+    #[error("SQLite {0} is too old: 3.51.3 or newer is needed.")]
+    TooOld(&'static str),
+    /// No reading connection could be made.
+    #[error("cannot open the database for reading: {0}")]
+    Pool(r2d2::Error),
+    /// No thread could be made.
+    #[error("cannot start the writing thread: {0}")]
+    Thread(io::Error),
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) epoch: String,
+}
+
+pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
+    let path = &opening.path;
+    let at = |source| OpenError::Sqlite { path: path.clone(), source };
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(OpenError::TooOld(rusqlite::version()));
+    }
+    // Made by ourselves, so that nobody else can read it; SQLite gives its side files the same mode.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| OpenError::File { path: path.clone(), source })?;
+    let mut writer =
+        Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(at)?;
+    writer.busy_timeout(std::time::Duration::from_secs(5)).map_err(at)?;
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(at)?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.clone(), found, known });
+    }
+    writer
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA cache_size = -8192;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(at)?;
+    if found > 0 && found < known {
+        let copy = path.with_extension(format!("before-v{known}.backup"));
+        writer.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(at)?;
+    }
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(&mut writer)
+        .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
+    writer.set_prepared_statement_cache_capacity(256);
+    let epoch = ensure_epoch(&writer, path)?;
+    Ok(Opened { writer, epoch })
+}
+
+/// A new random word.
+fn random_word() -> Result<String, OpenError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(OpenError::Random)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn ensure_epoch(db: &Connection, path: &Path) -> Result<String, OpenError> {
+    let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let read = || db.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get(0)).optional();
+    if let Some(epoch) = read().map_err(at)? {
+        return Ok(epoch);
+    }
+    let epoch = random_word()?;
+    db.execute("INSERT INTO meta (key, value) VALUES ('epoch', ?1)", [&epoch]).map_err(at)?;
+    Ok(epoch)
+}
+
+/// Gives a database that no server has open a new epoch: clients then read everything anew. To be
+/// done to a restored or copied database before it is served.
+pub fn new_epoch(path: &Path) -> Result<String, OpenError> {
+    let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let epoch = random_word()?;
+    let db = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(at)?;
+    db.execute_batch("PRAGMA synchronous = FULL").map_err(at)?;
+    db.execute(
+        "INSERT INTO meta (key, value) VALUES ('epoch', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
+        [&epoch],
+    )
+    .map_err(at)?;
+    Ok(epoch)
+}
+
+/// Is this file a chat database (of a version that this program knows), and undamaged?
+pub fn is_initialised(path: &Path) -> Result<bool, OpenError> {
+    let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let db = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY)).map_err(at)?;
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(at)?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(at)?;
+    let tables: i64 = db
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('users', 'messages', 'meta')",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(at)?;
+    Ok(found > 0 && tables == 3 && check == "ok")
+}
+
+fn flags(mode: OpenFlags) -> OpenFlags {
+    // Each connection is used by one thread at a time, so SQLite need not lock it.
+    mode | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+pub(super) fn reader(path: &Path) -> SqliteConnectionManager {
+    SqliteConnectionManager::file(path).with_flags(flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).with_init(|db| {
+        db.set_prepared_statement_cache_capacity(128);
+        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        // Not opened read-only, because a reader of a WAL database must be able to make its index;
+        // it still cannot write.
+        db.execute_batch(
+            "PRAGMA query_only = ON;
+             PRAGMA foreign_keys = ON;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA cache_size = -2048;
+             PRAGMA temp_store = MEMORY;",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a database is made of, without comments and white space.
+    fn schema(db: &Connection) -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
+        let mut statement = db.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(|sql| {
+            let sql = sql.unwrap();
+            let lines = sql.lines().map(|line| line.split("--").next().unwrap_or(""));
+            lines.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+    }
+
+    #[test]
+    fn every_older_version_migrates_to_exactly_schema_sql() {
+        let wanted = Connection::open_in_memory().unwrap();
+        wanted.execute_batch(include_str!("../../../../schema.sql")).unwrap();
+        let migrations = Migrations::from_slice(MIGRATIONS);
+        for older in 0..=MIGRATIONS.len() {
+            let mut db = Connection::open_in_memory().unwrap();
+            migrations.to_version(&mut db, older).unwrap();
+            migrations.to_latest(&mut db).unwrap();
+            assert_eq!(schema(&db), schema(&wanted), "from version {older}");
+        }
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = open(&Opening { path: path.clone() }).err().unwrap();
+        assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn only_its_owner_can_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        let opened = open(&Opening { path: path.clone() }).unwrap();
+        opened.writer.execute("INSERT INTO meta VALUES ('a', 'b')", []).unwrap();
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+        }
+    }
+}

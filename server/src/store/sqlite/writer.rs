@@ -1,0 +1,217 @@
+//! The one thread that writes.
+//!
+//! It takes what waits (up to [`BATCH`] operations), runs each in a savepoint of one transaction so
+//! that a refused one cannot hurt its neighbours, commits once, which flushes once, and then hands
+//! the whole batch on, in order. While it commits, the next batch gathers: at low load an operation
+//! waits for nobody, at high load many share one flush.
+//!
+//! Readers see an operation's rows from the commit on; the one who asked hears of it after that; the
+//! disk has it before either.
+
+use super::open::OpenError;
+use super::tx::{Fault, Tx, settle_sqlite};
+use crate::store::{Change, Completion, Reply, Sink, StoreError};
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Operations in one transaction at the most: more would make the first wait for the last.
+const BATCH: usize = 512;
+/// Operations that may wait. Beyond it the server says `unavailable` at once instead of waiting
+/// without bound.
+const QUEUE: usize = 4096;
+/// Bytes of message text that may wait: [`QUEUE`] messages of the greatest size would be 64 MiB.
+const QUEUE_BYTES: usize = 16 << 20;
+
+/// Hands operations to the writer's thread.
+pub(super) struct Writer {
+    queue: Mutex<Option<SyncSender<Queued>>>,
+    bytes: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Queued {
+    operation: Box<dyn Operation>,
+    weight: usize,
+}
+
+/// Tells the one who asked: `None`, it went as the operation said; `Some`, the commit failed.
+type Settle = Box<dyn FnOnce(Option<StoreError>) + Send>;
+
+/// A write with its reply, whatever its result's type.
+trait Operation: Send {
+    /// Runs it. The error says that the savepoint is to be rolled back.
+    fn run(self: Box<Self>, tx: &mut Tx<'_>) -> (Result<(), StoreError>, Settle);
+    /// Does not run it.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+struct Typed<T, F> {
+    work: F,
+    reply: Reply<T>,
+}
+
+impl<T, F> Operation for Typed<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send,
+{
+    fn run(self: Box<Self>, tx: &mut Tx<'_>) -> (Result<(), StoreError>, Settle) {
+        let Self { work, reply } = *self;
+        // A fault in one operation must not take the writer with it: everybody else needs it.
+        let result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
+            Ok(result) => result.map_err(Fault::settle),
+            Err(_) => {
+                tracing::error!("an operation panicked");
+                Err(StoreError::Internal)
+            }
+        };
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        (outcome, Box::new(move |failed| reply(failed.map_or(result, Err))))
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        (self.reply)(Err(error));
+    }
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection, sink: impl Sink) -> Result<Self, OpenError> {
+        let (queue, waiting) = sync_channel(QUEUE);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let held = bytes.clone();
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || run(&db, &waiting, &held, sink))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { queue: Mutex::new(Some(queue)), bytes, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn submit<T: Send + 'static>(
+        &self,
+        weight: usize,
+        reply: Reply<T>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) {
+        let operation = Box::new(Typed { work, reply });
+        if self.bytes.fetch_add(weight, Ordering::Relaxed) + weight > QUEUE_BYTES {
+            self.bytes.fetch_sub(weight, Ordering::Relaxed);
+            return operation.refuse(StoreError::Unavailable);
+        }
+        let queued = Queued { operation, weight };
+        // The lock keeps operations of one caller in the order of its calls.
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match &*queue {
+            None => Some(queued),
+            Some(queue) => queue.try_send(queued).err().map(|full| match full {
+                std::sync::mpsc::TrySendError::Full(queued) => queued,
+                std::sync::mpsc::TrySendError::Disconnected(queued) => queued,
+            }),
+        };
+        drop(queue);
+        if let Some(Queued { operation, weight }) = refused {
+            self.bytes.fetch_sub(weight, Ordering::Relaxed);
+            operation.refuse(StoreError::Unavailable);
+        }
+    }
+
+    /// Lets the thread finish what is queued, and waits for it.
+    pub(super) async fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
+            if !joined.unwrap_or(false) {
+                tracing::error!("the writer ended badly");
+            }
+        }
+    }
+}
+
+fn run(db: &Connection, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Ok(first) = waiting.recv() {
+        batch.push(first);
+        while batch.len() < BATCH {
+            let Ok(next) = waiting.try_recv() else { break };
+            batch.push(next);
+        }
+        bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
+        let completions = commit(db, batch.drain(..).map(|queued| queued.operation));
+        sink.committed(completions);
+    }
+    // The last one out folds the log into the database, so that a copy of the file alone is whole.
+    if let Err(error) = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "could not fold the write-ahead log into the database");
+    }
+}
+
+/// Runs the operations in one transaction. Never fails as a whole without telling every one of them.
+fn commit(db: &Connection, operations: impl Iterator<Item = Box<dyn Operation>>) -> Vec<Completion> {
+    let mut ran: Vec<(Vec<Change>, Settle)> = Vec::new();
+    let mut failed = begin(db).err();
+    for operation in operations {
+        if let Some(error) = &failed {
+            let error = error.clone();
+            ran.push((Vec::new(), Box::new(move |_| operation.refuse(error))));
+            continue;
+        }
+        match one(db, operation) {
+            Ok(done) => ran.push(done),
+            Err((settle, error)) => {
+                failed = Some(error);
+                ran.push((Vec::new(), settle));
+            }
+        }
+    }
+    if failed.is_none() {
+        failed = db.execute_batch("COMMIT").err().map(|error| settle_sqlite(&error));
+    }
+    if failed.is_some() && !db.is_autocommit()
+        && let Err(error) = db.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "could not roll back");
+        }
+    ran.into_iter()
+        .map(|(changes, settle)| {
+            let error = failed.clone();
+            let changes = if error.is_some() { Vec::new() } else { changes };
+            Completion { changes, finish: Box::new(move || settle(error)) }
+        })
+        .collect()
+}
+
+fn begin(db: &Connection) -> Result<(), StoreError> {
+    db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e))?;
+    Ok(())
+}
+
+/// Runs one operation in a savepoint. An error means that the whole transaction is gone.
+fn one(
+    db: &Connection,
+    operation: Box<dyn Operation>,
+) -> Result<(Vec<Change>, Settle), (Settle, StoreError)> {
+    let savepoint =
+        |sql| db.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e));
+    if let Err(error) = savepoint("SAVEPOINT operation") {
+        let told = error.clone();
+        return Err((Box::new(move |_| operation.refuse(told)), error));
+    }
+    let mut tx = Tx { db, changes: Vec::new() };
+    let (outcome, settle) = operation.run(&mut tx);
+    let changes = tx.changes;
+    // On a full disk or an I/O error SQLite rolls the whole transaction back by itself.
+    if db.is_autocommit() {
+        return Err((settle, outcome.err().unwrap_or(StoreError::Unavailable)));
+    }
+    let undone = match &outcome {
+        Ok(()) => Ok(0),
+        Err(_) => savepoint("ROLLBACK TO operation"),
+    };
+    if let Err(error) = undone.and_then(|_| savepoint("RELEASE operation")) {
+        return Err((settle, error));
+    }
+    Ok((if outcome.is_ok() { changes } else { Vec::new() }, settle))
+}

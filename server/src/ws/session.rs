@@ -1,0 +1,367 @@
+//! The life of one connection: a loop over socket, queue and clock, and nothing else.
+
+use super::decoder::{Decoder, Incoming, MESSAGE_TIME, Violation};
+use super::dispatch::Dispatch;
+use super::encode;
+use super::link::Link;
+use crate::chat::{Caller, Chat};
+use crate::hub::Connection;
+use crate::listener::{ConnectionGuard, Transport};
+use bytes::Bytes;
+use chat_shared::close::CloseCode;
+use chat_shared::limits;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// How long a reader may take nothing before it is cut.
+const STUCK: Duration = Duration::from_secs(10);
+/// How long the close frame may take to go out.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long, and for how many bytes, is read on after the close frame, so that the system does not
+/// answer what is still arriving with a reset that would overtake it.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 64 * 1024;
+/// What is read at once. One buffer a thread serves all its connections.
+const READ: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// What an operator (or a test) can choose.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    /// Between two pings; silence for two of them ends the connection.
+    pub heartbeat: Duration,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_millis(limits::HEARTBEAT_MS) }
+    }
+}
+
+/// The reading side of a socket.
+enum Wire {
+    Plain(Arc<TcpStream>),
+    Tls(ReadHalf<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                match socket.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            },
+            Self::Tls(half) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(half).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+
+    /// Reads once and hands what came to `take`, in the thread's buffer.
+    async fn read<T>(&mut self, mut take: impl FnMut(&mut [u8]) -> T) -> io::Result<T> {
+        poll_fn(|cx| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let count = ready!(self.poll_read(cx, buffer))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Poll::Ready(Ok(take(&mut buffer[..count])))
+            })
+        })
+        .await
+    }
+
+    /// Waits until a plain socket may take something.
+    async fn writable(&self) {
+        match self {
+            Self::Plain(socket) => {
+                // An error shows at the next write.
+                let _ = socket.writable().await;
+            }
+            // Its own task waits.
+            Self::Tls(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// How a session ended.
+enum End {
+    /// We close, and say why.
+    Close(CloseCode, String),
+    /// The peer closed properly.
+    Answer,
+    /// The socket is gone.
+    Gone,
+}
+
+struct Session {
+    link: Arc<Link>,
+    wire: Wire,
+    decoder: Decoder,
+    dispatch: Dispatch,
+    heartbeat: Duration,
+    last_heard: Instant,
+    next_ping: Instant,
+}
+
+/// Serves one upgraded connection to its end. `early`: bytes that arrived with the upgrade request.
+pub(super) async fn serve(
+    chat: Arc<Chat>,
+    caller: Caller,
+    expires_at: i64,
+    transport: Transport,
+    early: Bytes,
+    guard: Option<ConnectionGuard>,
+) {
+    let (wire, socket, writer) = match transport {
+        Transport::Plain(socket) => {
+            let socket = Arc::new(socket);
+            (Wire::Plain(socket.clone()), Some(socket), None)
+        }
+        Transport::Tls(stream) => {
+            let (reader, writer) = tokio::io::split(*stream);
+            (Wire::Tls(reader), None, Some(writer))
+        }
+    };
+    let link = Arc::new(Link::new(caller.user, caller.session.clone(), socket));
+    if let Some(writer) = writer {
+        tokio::spawn(write_encrypted(link.clone(), writer));
+    }
+    let heartbeat = chat.session_options().heartbeat;
+    let now = Instant::now();
+    let mut session = Session {
+        dispatch: Dispatch::new(chat.clone(), caller.clone(), expires_at, link.clone()),
+        wire,
+        decoder: Decoder::default(),
+        heartbeat,
+        last_heard: now,
+        next_ping: now + heartbeat,
+        link: link.clone(),
+    };
+    let end = match chat.hub().register(caller.user, &caller.username, link.clone()) {
+        Err(_) => {
+            End::Close(CloseCode::TooManyConnections, CloseCode::TooManyConnections.reason().to_owned())
+        }
+        Ok(()) => {
+            
+            match chat.ready(&caller, link.id()).await {
+                Ok(Some(ready)) => {
+                    link.open(&ready);
+                    session.run(early).await
+                }
+                Ok(None) => End::Close(CloseCode::SessionEnded, CloseCode::SessionEnded.reason().to_owned()),
+                Err(_) => {
+                    End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned())
+                }
+            }
+        }
+    };
+    session.dispatch.finish();
+    session.finish(end).await;
+    // Last, so that whoever waits for all connections to end waits for their good-byes too.
+    chat.hub().unregister(caller.user, link.id(), chat.now());
+    drop(guard);
+}
+
+impl Session {
+    async fn run(&mut self, early: Bytes) -> End {
+        if !early.is_empty() {
+            let mut early = early.to_vec();
+            if let Some(end) = self.take(&mut early) {
+                return end;
+            }
+        }
+        let mut alarm = pin!(tokio::time::sleep_until(self.next_alarm(None).into()));
+        loop {
+            if let Some((code, reason)) = self.link.end() {
+                return End::Close(code, reason);
+            }
+            if self.link.is_dead() {
+                return End::Gone;
+            }
+            let stuck = self.link.stuck_since();
+            let next = self.next_alarm(stuck).into();
+            if alarm.deadline() != next {
+                alarm.as_mut().reset(next);
+            }
+            let link = self.link.clone();
+            let may_read = link.may_read();
+            // Field by field, so that reading can use all the rest.
+            let Self { wire, decoder, dispatch, last_heard, .. } = self;
+            tokio::select! {
+                () = link.wake.notified() => {}
+                () = alarm.as_mut() => {
+                    if let Some(end) = self.ring() {
+                        return end;
+                    }
+                }
+                read = read(wire, decoder, dispatch, last_heard), if may_read && stuck.is_none() => match read {
+                    Ok(None) => {}
+                    Ok(Some(end)) => return end,
+                    Err(_) => return End::Gone,
+                },
+                () = writable(&link, stuck.is_some()) => link.unstick(),
+            }
+        }
+    }
+
+    /// Takes bytes that were read elsewhere.
+    fn take(&mut self, bytes: &mut [u8]) -> Option<End> {
+        take(&mut self.decoder, &mut self.dispatch, bytes, Instant::now())
+    }
+
+    /// When to look at the clock next.
+    fn next_alarm(&self, stuck: Option<Instant>) -> Instant {
+        let mut next = self.next_ping.min(self.dispatch.next_alarm());
+        if let Some(since) = stuck {
+            next = next.min(since + STUCK);
+        }
+        if let Some(since) = self.decoder.incomplete_since() {
+            next = next.min(since + MESSAGE_TIME);
+        }
+        next
+    }
+
+    /// Looks at the clock.
+    fn ring(&mut self) -> Option<End> {
+        let now = Instant::now();
+        let close = |code: CloseCode| Some(End::Close(code, code.reason().to_owned()));
+        if self.link.stuck_since().is_some_and(|since| now >= since + STUCK) {
+            return close(CloseCode::TooSlow);
+        }
+        if self.decoder.incomplete_since().is_some_and(|since| now >= since + MESSAGE_TIME) {
+            return Some(End::Close(
+                CloseCode::Protocol,
+                "a message must arrive within 10 seconds".to_owned(),
+            ));
+        }
+        if now >= self.next_ping {
+            if now >= self.last_heard + self.heartbeat * 2 {
+                return close(CloseCode::Silent);
+            }
+            self.next_ping = now + self.heartbeat;
+            self.link.reply_bytes(encode::ping());
+        }
+        if self.dispatch.ring(now) { close(CloseCode::TokenExpired) } else { None }
+    }
+
+    async fn finish(mut self, end: End) {
+        let (code, reason) = match end {
+            End::Gone => return self.link.kill(),
+            End::Answer => (CloseCode::Normal, CloseCode::Normal.reason().to_owned()),
+            End::Close(code, reason) => (code, reason),
+        };
+        tracing::debug!(connection = self.link.id(), user = %self.link.user(), code = code.code(), reason, "connection closed");
+        self.link.farewell(code, &reason);
+        let written = async {
+            while !self.link.is_written() {
+                tokio::select! {
+                    () = self.wire.writable() => self.link.unstick(),
+                    () = self.link.wake.notified() => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, written).await;
+        self.link.kill();
+        if let Wire::Plain(socket) = &self.wire {
+            let _ = socket2::SockRef::from(&**socket).shutdown(std::net::Shutdown::Write);
+        }
+        self.link.write.notify_one();
+        let lingering = async {
+            let mut left = LINGER_BYTES;
+            while let Ok(count) = self.wire.read(|bytes| bytes.len()).await {
+                left = left.saturating_sub(count);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, lingering).await;
+    }
+}
+
+async fn read(
+    wire: &mut Wire,
+    decoder: &mut Decoder,
+    dispatch: &mut Dispatch,
+    last_heard: &mut Instant,
+) -> io::Result<Option<End>> {
+    wire.read(|bytes| {
+        let now = Instant::now();
+        *last_heard = now;
+        take(decoder, dispatch, bytes, now)
+    })
+    .await
+}
+
+async fn writable(link: &Link, wanted: bool) {
+    match link.socket().filter(|_| wanted) {
+        Some(socket) => {
+            let _ = socket.writable().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn take(decoder: &mut Decoder, dispatch: &mut Dispatch, bytes: &mut [u8], now: Instant) -> Option<End> {
+    let mut end = None;
+    let fed = decoder.feed(bytes, now, |incoming| match incoming {
+        Incoming::Text(text) => {
+            if dispatch.text(text, now) {
+                ControlFlow::Continue(())
+            } else {
+                let code = CloseCode::BadFrames;
+                end = Some(End::Close(code, code.reason().to_owned()));
+                ControlFlow::Break(())
+            }
+        }
+        Incoming::Ping(payload) => {
+            dispatch.link().reply_bytes(encode::pong(payload));
+            ControlFlow::Continue(())
+        }
+        Incoming::Pong => ControlFlow::Continue(()),
+        Incoming::Close => {
+            end = Some(End::Answer);
+            ControlFlow::Break(())
+        }
+    });
+    match fed {
+        Err(Violation { code, why }) => Some(End::Close(code, why.to_owned())),
+        Ok(_) => end,
+    }
+}
+
+/// Writes what is queued for an encrypted connection, which only one task at a time can do.
+async fn write_encrypted(link: Arc<Link>, mut writer: WriteHalf<TlsStream<TcpStream>>) {
+    while !link.is_dead() {
+        link.write.notified().await;
+        while let Some(chunk) = link.take() {
+            let written = async {
+                writer.write_all(&chunk).await?;
+                writer.flush().await
+            };
+            if written.await.is_err() {
+                link.kill();
+            }
+        }
+        link.wake.notify_one();
+    }
+    let _ = tokio::time::timeout(FAREWELL, writer.shutdown()).await;
+}
