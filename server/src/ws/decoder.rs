@@ -216,7 +216,7 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
         word.copy_from_slice(chunk);
         chunk.copy_from_slice(&(u64::from_ne_bytes(word) ^ wide).to_ne_bytes());
     }
-    for (byte, mask) in chunks.into_remainder().iter_mut().zip(mask) {
+    for (byte, mask) in chunks.into_remainder().iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
 }
