@@ -123,9 +123,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
         }
     };
     if let Some(("config", sub)) = matches.subcommand()
-        && sub.subcommand_name() == Some("example") {
-            return say(&config::example());
-        }
+        && sub.subcommand_name() == Some("example")
+    {
+        return say(&config::example());
+    }
     let leaf = deepest(&matches);
     let Loaded { config, warnings } = match load(leaf) {
         Ok(loaded) => loaded,

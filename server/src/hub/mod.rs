@@ -170,10 +170,11 @@ impl Hub {
         online.connections.retain(|other| other.id() != connection);
         let gone = before - online.connections.len();
         if online.connections.is_empty()
-            && let Some(online) = inner.online.remove(&user) {
-                inner.presence.went(user, online.username, now);
-                self.presence_changed.notify_one();
-            }
+            && let Some(online) = inner.online.remove(&user)
+        {
+            inner.presence.went(user, online.username, now);
+            self.presence_changed.notify_one();
+        }
         inner.connections -= gone;
         if inner.connections == 0 {
             self.emptied.notify_waiters();

@@ -173,11 +173,12 @@ impl Dispatch {
         for at in 0..self.reads.len() {
             let mark = &mut self.reads[at];
             if now >= mark.stored + READ_PAUSE
-                && let Some(seq) = mark.waiting.take() {
-                    mark.stored = now;
-                    let conversation = mark.conversation;
-                    self.store_read(conversation, seq);
-                }
+                && let Some(seq) = mark.waiting.take()
+            {
+                mark.stored = now;
+                let conversation = mark.conversation;
+                self.store_read(conversation, seq);
+            }
         }
         now >= self.expires
     }

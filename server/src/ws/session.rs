@@ -159,19 +159,14 @@ pub(super) async fn serve(
         Err(_) => {
             End::Close(CloseCode::TooManyConnections, CloseCode::TooManyConnections.reason().to_owned())
         }
-        Ok(()) => {
-            
-            match chat.ready(&caller, link.id()).await {
-                Ok(Some(ready)) => {
-                    link.open(&ready);
-                    session.run(early).await
-                }
-                Ok(None) => End::Close(CloseCode::SessionEnded, CloseCode::SessionEnded.reason().to_owned()),
-                Err(_) => {
-                    End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned())
-                }
+        Ok(()) => match chat.ready(&caller, link.id()).await {
+            Ok(Some(ready)) => {
+                link.open(&ready);
+                session.run(early).await
             }
-        }
+            Ok(None) => End::Close(CloseCode::SessionEnded, CloseCode::SessionEnded.reason().to_owned()),
+            Err(_) => End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned()),
+        },
     };
     session.dispatch.finish();
     session.finish(end).await;

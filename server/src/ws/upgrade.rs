@@ -26,9 +26,10 @@ pub async fn upgrade(mut call: Call) -> Answer {
     }
     let origin = call.header(&ORIGIN).map(str::to_owned);
     if let Some(origin) = &origin
-        && !call.api.origins.may_connect(origin, call.header(&HOST), call.peer.secure) {
-            return Err(AppError::forbidden("Pages of this origin may not connect here."));
-        }
+        && !call.api.origins.may_connect(origin, call.header(&HOST), call.peer.secure)
+    {
+        return Err(AppError::forbidden("Pages of this origin may not connect here."));
+    }
     let accept = match handshake(&call) {
         Ok(accept) => accept,
         Err(error) => {

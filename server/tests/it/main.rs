@@ -1,1 +1,8 @@
-//! The server's integration tests: one binary.
+//! The server's integration tests, one binary: real sockets, real processes.
+
+mod crash;
+mod harness;
+mod http;
+mod process;
+mod sync;
+mod ws;

@@ -61,9 +61,10 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     };
     let mut joined = Vec::new();
     if scene.kind == ConversationKind::Direct
-        && let Some(peer) = directs::wrote(db, conversation, sender, now)? {
-            joined.push((peer, Box::new(view(db, peer, conversation, false)?)));
-        }
+        && let Some(peer) = directs::wrote(db, conversation, sender, now)?
+    {
+        joined.push((peer, Box::new(view(db, peer, conversation, false)?)));
+    }
     tx.changes.push(Change::Message { message: Box::new(message), joined, left: Vec::new() });
     if let Some(parent) = reply_to {
         count_reply(tx, conversation, parent, 1)?;
@@ -312,9 +313,10 @@ fn mentions(
             named.extend(more);
         } else if member.exists(params![name, conversation.get()])?
             && let Ok(name) = name.parse()
-                && !named.contains(&name) {
-                    named.push(name);
-                }
+            && !named.contains(&name)
+        {
+            named.push(name);
+        }
     }
     Ok(named)
 }

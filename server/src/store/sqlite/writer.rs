@@ -170,10 +170,12 @@ fn commit(db: &Connection, operations: impl Iterator<Item = Box<dyn Operation>>)
     if failed.is_none() {
         failed = db.execute_batch("COMMIT").err().map(|error| settle_sqlite(&error));
     }
-    if failed.is_some() && !db.is_autocommit()
-        && let Err(error) = db.execute_batch("ROLLBACK") {
-            tracing::error!(%error, "could not roll back");
-        }
+    if failed.is_some()
+        && !db.is_autocommit()
+        && let Err(error) = db.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "could not roll back");
+    }
     ran.into_iter()
         .map(|(changes, settle)| {
             let error = failed.clone();
