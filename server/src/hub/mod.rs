@@ -61,6 +61,8 @@ struct Inner {
     rooms_of: HashMap<UserId, HashSet<ConversationId>>,
     presence: Presence,
     connections: usize,
+    /// Connections that were taken out and are still saying good-bye.
+    leaving: usize,
 }
 
 /// A user with at least one connection.
@@ -162,7 +164,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Takes a connection out.
+    /// Takes a connection out: it is told nothing more and counts no longer. To be followed by
+    /// [`Hub::left`] when it is really gone.
     pub fn unregister(&self, user: UserId, connection: u64, now: i64) {
         let mut inner = self.lock();
         let Some(online) = inner.online.get_mut(&user) else { return };
@@ -176,7 +179,14 @@ impl Hub {
             self.presence_changed.notify_one();
         }
         inner.connections -= gone;
-        if inner.connections == 0 {
+        inner.leaving += gone;
+    }
+
+    /// A connection that was taken out has said good-bye.
+    pub fn left(&self) {
+        let mut inner = self.lock();
+        inner.leaving = inner.leaving.saturating_sub(1);
+        if inner.connections + inner.leaving == 0 {
             self.emptied.notify_waiters();
         }
     }
@@ -200,14 +210,19 @@ impl Hub {
         }
     }
 
-    /// Waits until there is no connection.
+    fn is_empty(&self) -> bool {
+        let inner = self.lock();
+        inner.connections + inner.leaving == 0
+    }
+
+    /// Waits until there is no connection, and none that is still saying good-bye.
     pub async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             // Registered before looking, so that the last one cannot go unnoticed in between.
             emptied.as_mut().enable();
-            if self.connections() == 0 {
+            if self.is_empty() {
                 return;
             }
             emptied.await;

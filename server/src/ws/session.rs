@@ -155,23 +155,24 @@ pub(super) async fn serve(
         next_ping: now + heartbeat,
         link: link.clone(),
     };
-    let end = match chat.hub().register(caller.user, &caller.username, link.clone()) {
-        Err(_) => {
-            End::Close(CloseCode::TooManyConnections, CloseCode::TooManyConnections.reason().to_owned())
+    let close = |code: CloseCode| End::Close(code, code.reason().to_owned());
+    if chat.hub().register(caller.user, &caller.username, link.clone()).is_err() {
+        session.finish(close(CloseCode::TooManyConnections)).await;
+        return drop(guard);
+    }
+    let end = match chat.ready(&caller, link.id()).await {
+        Ok(Some(ready)) => {
+            link.open(&ready);
+            session.run(early).await
         }
-        Ok(()) => match chat.ready(&caller, link.id()).await {
-            Ok(Some(ready)) => {
-                link.open(&ready);
-                session.run(early).await
-            }
-            Ok(None) => End::Close(CloseCode::SessionEnded, CloseCode::SessionEnded.reason().to_owned()),
-            Err(_) => End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned()),
-        },
+        Ok(None) => close(CloseCode::SessionEnded),
+        Err(_) => End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned()),
     };
     session.dispatch.finish();
-    session.finish(end).await;
-    // Last, so that whoever waits for all connections to end waits for their good-byes too.
+    // It counts no longer, but whoever waits for all connections to end waits for its good-bye too.
     chat.hub().unregister(caller.user, link.id(), chat.now());
+    session.finish(end).await;
+    chat.hub().left();
     drop(guard);
 }
 

@@ -22,7 +22,7 @@ pub(crate) const PASSWORD: &str = "a password for tests";
 /// A server in this process.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
     stop: DrainHandle,
     task: JoinHandle<()>,
 }
@@ -52,7 +52,7 @@ impl TestServer {
         let address = server.address().unwrap();
         let (stop, drain) = Drain::new();
         let task = tokio::spawn(async move { server.serve(drain).await.unwrap() });
-        Self { address, dir, stop, task }
+        Self { address, _dir: dir, stop, task }
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -173,7 +173,7 @@ impl User {
         let mut ws = Ws { socket, ready: Value::Null };
         match ws.next().await {
             Ok(ready) => Ok((ws, ready)),
-            Err(_) => Err(Error::ConnectionClosed),
+            Err(code) => Err(Error::Io(std::io::Error::other(format!("closed with {code:?}")))),
         }
     }
 }

@@ -1,0 +1,137 @@
+//! Hostile text stays text.
+
+use chat_shared::display::{SafeText, is_one_emoji, stored_line};
+
+/// Sequences that terminals obey, and characters that hide or turn what stands around them.
+fn corpus() -> Vec<String> {
+    let mut parts: Vec<String> =
+        (0_u32..0x20).chain(0x7F..0xA0).filter_map(char::from_u32).map(String::from).collect();
+    for sequence in [
+        "\x1b[2J",
+        "\x1b[31m",
+        "\x1b]0;title\x07",
+        "\x1b]2;title\x1b\\",
+        "\x1b]8;;http://evil\x1b\\",
+        "\x1b]52;c;AAAA\x07",
+        "\x1bP1$r\x1b\\",
+        "\x1b_apc\x1b\\",
+        "\x1b^pm\x1b\\",
+        "\x1bOA",
+        "\u{9b}31m",
+        "\u{9d}0;t\u{9c}",
+        "\x1b",
+        "\x1b[",
+        "\x1b]52",
+        "\r\n",
+        "a\rb",
+        "ab\x08\x08cd",
+        "\u{202a}",
+        "\u{202b}",
+        "\u{202d}",
+        "\u{202e}gnp.exe",
+        "\u{2066}",
+        "\u{2067}",
+        "\u{2069}",
+        "\u{200b}",
+        "\u{200c}",
+        "\u{200d}",
+        "\u{200e}",
+        "\u{200f}",
+        "\u{2060}",
+        "\u{feff}",
+        "\u{ad}",
+        "\u{61c}",
+        "\u{fe0f}",
+        "\u{e0001}",
+        "\u{e0041}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{3164}",
+        "\u{115f}",
+        "\u{e000}",
+        "\u{fff9}",
+        "\u{180e}",
+        "\u{2800}",
+    ] {
+        parts.push(sequence.to_owned());
+    }
+    parts.push(format!("a{}", "\u{301}".repeat(500)));
+    let mut corpus = Vec::new();
+    for part in &parts {
+        for around in ["", "plain", "漢字", "👍", "<admin>"] {
+            for text in [
+                part.clone(),
+                format!("{part}{around}"),
+                format!("{around}{part}"),
+                format!("{around}{part}{around}"),
+                format!("{part}{part}{around}"),
+            ] {
+                corpus.push(text);
+            }
+        }
+    }
+    corpus
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200C}' | '\u{200E}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
+        || matches!(
+            c,
+            '\u{61C}' | '\u{AD}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}' | '\u{2028}' | '\u{2029}'
+        )
+}
+
+#[test]
+fn no_text_acts_on_a_terminal() {
+    let corpus = corpus();
+    assert!(corpus.len() >= 2_000, "{}", corpus.len());
+    for text in corpus {
+        let line = SafeText::line(&text);
+        assert!(!line.as_ref().contains(is_forbidden), "{text:?} gave {line:?}");
+        assert_eq!(SafeText::line(line.as_ref()), line, "{text:?}");
+        let block = SafeText::block(&text);
+        assert!(!block.as_ref().contains(|c| c != '\n' && is_forbidden(c)), "{text:?} gave {block:?}");
+        assert_eq!(SafeText::block(block.as_ref()), block, "{text:?}");
+        let stored = stored_line(&text);
+        assert!(!stored.contains(is_forbidden), "{text:?} gave {stored:?}");
+        assert_eq!(stored_line(&stored), stored, "{text:?}");
+        assert!(line.as_ref().matches('\u{301}').count() <= 16);
+    }
+}
+
+#[test]
+fn honest_text_comes_through() {
+    for text in [
+        "plain ASCII ~!@",
+        "grüß dich",
+        "漢字かな",
+        "שלום",
+        "مرحبا",
+        "हिन्दी",
+        "👍🏽",
+        "👨‍👩‍👧‍👦",
+        "🏳️‍🌈",
+        "🇩🇪",
+        "1️⃣",
+        "❤️",
+        "e\u{301}",
+    ] {
+        assert_eq!(SafeText::line(text).as_ref(), text);
+        assert_eq!(SafeText::block(text).as_ref(), text);
+    }
+    assert_eq!(SafeText::block("a\n\tb").as_ref(), "a\n    b");
+    assert_eq!(SafeText::line("a\u{202e}b").as_ref(), "a⟨U+202E⟩b");
+    assert_eq!(stored_line("  a \t\u{200b} b\n"), "a b");
+}
+
+#[test]
+fn emoji() {
+    for text in ["👍", "👍🏽", "❤️", "🇩🇪", "1️⃣", "👨‍👩‍👧‍👦", "🏳️‍🌈", "‼️", "☺", "🫨"]
+    {
+        assert!(is_one_emoji(text), "{text}");
+    }
+    for text in ["", "a", "1", "é", "ab", "👍👍", " ", "👍 ", "\u{1F1E6}", "\u{200d}", "\x1b", "漢"] {
+        assert!(!is_one_emoji(text), "{text:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! How a command fails: one line for people, and an exit code for scripts.
+
+use chat_shared::{ErrorCode, Problem};
+use std::time::Duration;
+
+/// Exit codes.
+pub mod exit {
+    /// It worked.
+    pub const OK: u8 = 0;
+    /// It failed.
+    pub const FAILURE: u8 = 1;
+    /// What was typed is wrong.
+    pub const USAGE: u8 = 2;
+    /// Not logged in, or refused.
+    pub const REFUSED: u8 = 3;
+    /// The server cannot be reached.
+    pub const UNREACHABLE: u8 = 4;
+    /// Ctrl-C.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server's own answer.
+    #[error("{}", .problem.detail)]
+    Api {
+        /// What it said.
+        problem: Box<Problem>,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+    /// No answer.
+    #[error("{server} cannot be reached: {detail}. Is the address right, and does the server run?")]
+    Unreachable {
+        /// Where.
+        server: String,
+        /// Why.
+        detail: String,
+    },
+    /// Nobody is logged in.
+    #[error("not logged in. Run: chat-tui login --server URL --username NAME")]
+    NotLoggedIn,
+    /// What was typed is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The server closed the connection for good.
+    #[error("the server closed the connection: {0}")]
+    Closed(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl ClientError {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Api { problem, .. } => match problem.code {
+                ErrorCode::Unauthorized | ErrorCode::Forbidden => exit::REFUSED,
+                ErrorCode::Unavailable | ErrorCode::StorageFull => exit::UNREACHABLE,
+                _ => exit::FAILURE,
+            },
+            Self::Unreachable { .. } => exit::UNREACHABLE,
+            Self::NotLoggedIn | Self::Closed(_) => exit::REFUSED,
+            Self::Usage(_) => exit::USAGE,
+            Self::Other(_) => exit::FAILURE,
+        }
+    }
+
+    /// May the same request succeed a little later?
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Api { problem, .. } => problem.code.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// Something about a file.
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::Other(format!("{}: {error}", path.display()))
+    }
+}

@@ -1,0 +1,6 @@
+//! Talking to the server.
+
+pub mod backoff;
+pub mod http;
+pub mod sync;
+pub mod ws;
