@@ -52,15 +52,12 @@ impl AsRef<str> for SafeText {
 /// One line of free text as it is stored: NFC, nothing invisible, white space folded and trimmed.
 pub fn stored_line(text: &str) -> String {
     let text: String = text.nfc().collect();
-    let mut out = clean(&text, |c, out| {
-        if c.is_whitespace() && !out.is_empty() && !out.ends_with(' ') {
+    let out = clean(&text, |c, out| {
+        if c.is_whitespace() {
             out.push(' ');
         }
     });
-    if out.ends_with(' ') {
-        out.pop();
-    }
-    out
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Is it a single emoji? One grapheme cluster that begins with a symbol, a pair of regional

@@ -1,5 +1,7 @@
 //! Hostile text stays text.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use chat_shared::display::{SafeText, is_one_emoji, stored_line};
 
 /// Sequences that terminals obey, and characters that hide or turn what stands around them.

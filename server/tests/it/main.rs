@@ -1,5 +1,12 @@
 //! The server's integration tests, one binary: real sockets, real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says where"
+)]
+
 mod crash;
 mod harness;
 mod http;
