@@ -185,7 +185,8 @@ async fn the_door_is_narrow() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    let table: Vec<(&str, Vec<(&str, &str)>, u16)> = vec![
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, u16);
+    let table: Vec<Case<'_>> = vec![
         ("", vec![], 401),
         ("", vec![("authorization", &bearer)], 101),
         ("", vec![("authorization", "Bearer nonsense")], 401),
