@@ -16,7 +16,9 @@ use crate::chat::{Chat, ChatOptions};
 use crate::config::Config;
 use crate::http::{Api, Origins, routes};
 use crate::hub::{Hub, Publisher};
-use crate::listener::{BindError, Drain, ListenerOptions, TlsError, TlsReloader, bind, serve as serve_http};
+use crate::listener::{
+    BindError, Counters, Drain, ListenerOptions, TlsError, TlsReloader, bind, serve as serve_http,
+};
 use crate::metrics;
 use crate::store::sqlite::{OpenError, Opening, SqliteStore};
 use crate::store::{NobodyListens, Store, StoreError, ask};
@@ -87,7 +89,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Locked(_) | Self::Open(OpenError::Newer { .. }) => 3,
-            Self::Bind(BindError::InUse(_)) => 4,
+            Self::Bind(BindError::InUse { .. }) => 4,
             _ => 1,
         }
     }
@@ -169,7 +171,7 @@ impl Server {
     /// Does everything that can fail. `listener`: where to listen, if that was opened already.
     pub async fn start(config: Config, listener: Option<TcpListener>) -> Result<Self, StartError> {
         let data = DataDir::open(&config.data_dir)?;
-        let tls = config.tls.as_ref().map(TlsReloader::new).transpose()?;
+        let tls = config.tls.as_ref().map(|files| TlsReloader::load(&files.cert, &files.key)).transpose()?;
         let listener = match listener {
             Some(listener) => listener,
             None => bind(config.listen)?,
@@ -253,11 +255,13 @@ impl Server {
             }),
             tokio::spawn(purge(store.clone())),
         ];
+        let sockets = Arc::new(Counters::default());
         let options = ListenerOptions {
             tls,
             trusted_proxies: config.trusted_proxies.clone(),
             max_connections: config.max_connections,
-            max_per_address: config.rate_limits.then_some(config.max_connections_per_address),
+            max_connections_per_address: config.rate_limits.then_some(config.max_connections_per_address),
+            counters: sockets.clone(),
             ..ListenerOptions::default()
         };
         let origins =
@@ -266,7 +270,8 @@ impl Server {
         let service = TowerToHyperService::new(warp::service(routes(&api)));
         let serving = tokio::spawn(serve_http(listener, service, options, drain.clone()));
         let reporting = metrics.map(|listener| {
-            let service = TowerToHyperService::new(warp::service(metrics::routes(chat.clone())));
+            let service =
+                TowerToHyperService::new(warp::service(metrics::routes(chat.clone(), sockets.clone())));
             tokio::spawn(serve_http(listener, service, ListenerOptions::default(), drain.clone()))
         });
         drop(api);

@@ -192,7 +192,7 @@ fn load(matches: &ArgMatches) -> Result<Loaded, Vec<String>> {
 
 async fn serve(config: Config) -> u8 {
     if let Err(problem) = logging::init(&config.log, config.log_format) {
-        return fail(&problem, USAGE);
+        return fail(&problem.to_string(), USAGE);
     }
     let server = match Server::start(config, None).await {
         Ok(server) => server,

@@ -1,5 +1,6 @@
 //! The chat server as a library; the program `chat-server` is a thin shell around it.
 
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod auth;

@@ -2,25 +2,25 @@
 
 use crate::chat::Chat;
 use crate::http::reply::text;
-use crate::listener::REFUSED;
+use crate::listener::Counters;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use warp::Filter as _;
 
 /// The one path of the metrics listener.
-pub fn routes(chat: Arc<Chat>) -> crate::http::Route {
+pub fn routes(chat: Arc<Chat>, sockets: Arc<Counters>) -> crate::http::Route {
     warp::path!("metrics")
         .then(move || {
-            let chat = chat.clone();
-            async move { text("text/plain; version=0.0.4", report(&chat).await) }
+            let (chat, sockets) = (chat.clone(), sockets.clone());
+            async move { text("text/plain; version=0.0.4", report(&chat, &sockets).await) }
         })
         .or(warp::any().map(|| crate::http::reply::problem(&crate::AppError::not_found())))
         .unify()
         .boxed()
 }
 
-async fn report(chat: &Chat) -> String {
+async fn report(chat: &Chat, sockets: &Counters) -> String {
     let hub = chat.hub();
     let mut out = String::new();
     let mut put = |name: &str, kind: &str, help: &str, value: u64| {
@@ -46,7 +46,7 @@ async fn report(chat: &Chat) -> String {
         "refused_sockets_total",
         "counter",
         "Sockets refused because there were too many.",
-        REFUSED.load(Ordering::Relaxed),
+        sockets.refused.load(Ordering::Relaxed),
     );
     if let Ok(counts) = chat.store().counts().await {
         put("users", "gauge", "Accounts.", counts.users);

@@ -12,7 +12,7 @@ use chat_shared::GroupName;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Who may register.
@@ -249,12 +249,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Is this address one of the trusted ones?
-pub fn trusts(proxies: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    proxies.iter().any(|net| net.contains(&address))
 }
 
 /// The commented file that says what every setting is.

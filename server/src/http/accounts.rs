@@ -13,13 +13,13 @@ use warp::http::StatusCode;
 pub(super) async fn register(mut call: Call) -> Answer {
     let request: RegisterRequest = call.json().await?;
     let as_cookie = request.cookie.unwrap_or(false);
-    let login = call.api.chat.register(request, call.peer.address).await?;
+    let login = call.api.chat.register(request, call.peer.addr).await?;
     cookie::answer(StatusCode::CREATED, login, as_cookie, call.peer.secure)
 }
 
 pub(super) async fn login(mut call: Call) -> Answer {
     let request: LoginRequest = call.json().await?;
-    let login = call.api.chat.login(&request, call.peer.address).await?;
+    let login = call.api.chat.login(&request, call.peer.addr).await?;
     cookie::answer(StatusCode::OK, login, request.cookie.unwrap_or(false), call.peer.secure)
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn refresh(mut call: Call) -> Answer {
         Some(token) => (token, false),
         None => (cookie::token(&call)?, true),
     };
-    let login = call.api.chat.refresh(&token, call.peer.address).await?;
+    let login = call.api.chat.refresh(&token, call.peer.addr).await?;
     cookie::answer(StatusCode::OK, login, as_cookie, call.peer.secure)
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn change_password(mut call: Call) -> Answer {
     let caller = call.caller().await?;
     let request: ChangePasswordRequest = call.json().await?;
     let ChangePasswordRequest { current_password, new_password } = request;
-    call.api.chat.change_password(&caller, &current_password, &new_password, call.peer.address).await?;
+    call.api.chat.change_password(&caller, &current_password, &new_password, call.peer.addr).await?;
     no_content()
 }
 

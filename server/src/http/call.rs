@@ -14,7 +14,7 @@ use futures_util::stream::BoxStream;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use warp::http::Method;
@@ -61,7 +61,8 @@ pub(super) fn call(api: Api) -> impl Filter<Extract = (Call,), Error = Rejection
                 chunk.map(|mut chunk| take(&mut chunk)).map_err(|_| ())
             });
             // Without our listener there is no peer; tests of routes alone come from here.
-            let peer = peer.unwrap_or(Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false });
+            let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let peer = peer.unwrap_or(Peer { addr: nobody.ip(), socket: nobody, secure: false });
             Call { api, method, headers, peer, upgrade, guard, query, body: Mutex::new(body.boxed()) }
         })
 }

@@ -1,40 +1,42 @@
-//! A connection's bytes, plain or encrypted.
+//! The bytes beneath HTTP and WebSocket: a TCP stream, bare or under TLS.
 
+use super::pace::Pace;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// A connection's bytes.
+/// An accepted connection.
+#[derive(Debug)]
 pub enum Transport {
-    /// As they are on the wire.
+    /// As it came.
     Plain(TcpStream),
-    /// Under TLS.
+    /// Behind a finished TLS handshake.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Takes a connection back from hyper after an upgrade, with what hyper had read beyond the request.
-pub fn reclaim(upgraded: Upgraded) -> Option<(Transport, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<Transport>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf))
+impl Transport {
+    /// The TCP stream at the bottom.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
-macro_rules! each {
-    ($self:expr, $io:ident => $call:expr) => {
+/// Calls the same method of whichever stream it is.
+macro_rules! forward {
+    ($self:expr, $method:ident($($argument:expr),*)) => {
         match $self.get_mut() {
-            Transport::Plain(io) => {
-                let $io = Pin::new(io);
-                $call
-            }
-            Transport::Tls(io) => {
-                let $io = Pin::new(&mut **io);
-                $call
-            }
+            Transport::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            Transport::Tls(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
         }
     };
 }
@@ -45,13 +47,13 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, io => io.poll_read(cx, buffer))
+        forward!(self, poll_read(cx, buffer))
     }
 }
 
 impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, io => io.poll_write(cx, bytes))
+        forward!(self, poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -59,21 +61,86 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, io => io.poll_write_vectored(cx, slices))
+        forward!(self, poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => io.poll_flush(cx))
+        forward!(self, poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => io.poll_shutdown(cx))
+        forward!(self, poll_shutdown(cx))
     }
+}
+
+/// A transport while HTTP is spoken on it: tells [`Pace`] when bytes move.
+pub(super) struct Paced {
+    transport: Transport,
+    pace: Arc<Pace>,
+}
+
+impl Paced {
+    pub(super) fn new(transport: Transport, pace: Arc<Pace>) -> Self {
+        Self { transport, pace }
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.pace.received();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.transport).poll_write(cx, bytes))?;
+        self.pace.sent();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, slices))?;
+        self.pace.sent();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+/// Takes the bare stream out of an upgrade, with the bytes that were read beyond the request.
+///
+/// What was not accepted by this listener comes back as it was.
+pub fn reclaim(upgraded: Upgraded) -> Result<(Transport, Bytes), Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<Paced>>()?;
+    Ok((parts.io.into_inner().transport, parts.read_buf))
 }

@@ -56,7 +56,7 @@ pub async fn upgrade(mut call: Call) -> Answer {
     let (chat, guard) = (call.api.chat.clone(), call.guard.take());
     tokio::spawn(async move {
         let Ok(upgraded) = on_upgrade.await else { return };
-        let Some((transport, early)) = reclaim(upgraded) else {
+        let Ok((transport, early)) = reclaim(upgraded) else {
             tracing::error!("an upgraded connection is of an unknown kind");
             return;
         };
