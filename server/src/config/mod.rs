@@ -105,17 +105,6 @@ impl Config {
     }
 }
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag.
-    Flag,
-    /// An environment variable.
-    Environment,
-    /// The file.
-    File(PathBuf),
-}
-
 /// Something that is wrong with a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

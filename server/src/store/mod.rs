@@ -9,8 +9,6 @@
 //! **Membership** is checked in the same transaction that reads or writes the rows: every call that
 //! touches a conversation names the user on whose behalf it is made.
 
-//#[cfg(any(test, feature = "testing"))]
-//pub mod conformance;
 mod error;
 mod model;
 pub mod sqlite;
