@@ -69,6 +69,36 @@ fn next(book: &Book, turn: u64) -> Value {
     }
 }
 
+/// What was acknowledged of somebody who comes and goes.
+#[derive(Default)]
+struct Visits {
+    leaves: usize,
+    /// Inside after the last answer; unknown while a question is open.
+    inside: Option<bool>,
+}
+
+/// Joins and leaves until the server is gone.
+async fn visit(user: User, visits: Arc<Mutex<Visits>>) {
+    let ask = async |verb: &str| {
+        let url = format!("{}/groups/1/{verb}", user.api.base);
+        let answer = user.api.http.post(url).bearer_auth(user.token()).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    loop {
+        visits.lock().unwrap().inside = None;
+        // Joining twice is joining once.
+        if !ask("join").await {
+            return;
+        }
+        if !ask("leave").await {
+            return;
+        }
+        let mut visits = visits.lock().unwrap();
+        visits.leaves += 1;
+        visits.inside = Some(false);
+    }
+}
+
 fn settle(frame: &Value, book: &Mutex<Book>, acks: &AtomicU64) {
     let kind = frame["type"].as_str().unwrap();
     if kind != "ack" && kind != "error" {
@@ -151,6 +181,8 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
         users.push(server.api().register(name).await);
     }
     let watcher = server.api().register("dave").await;
+    let guest = server.api().register("erin").await;
+    let visits: Arc<Mutex<Visits>> = Arc::default();
     let books: Vec<Arc<Mutex<Book>>> = users.iter().map(|_| Arc::default()).collect();
     let held = Arc::new(Mutex::new((BTreeMap::new(), 0)));
     let acks = Arc::new(AtomicU64::new(0));
@@ -161,6 +193,7 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
             .zip(&books)
             .map(|(user, book)| tokio::spawn(write(at(user), book.clone(), acks.clone())))
             .collect();
+        tasks.push(tokio::spawn(visit(at(&guest), visits.clone())));
         tasks.push(tokio::spawn(follow(at(&watcher), held.clone())));
         crate::harness::eventually("enough was acknowledged", async || {
             acks.load(Ordering::Relaxed) >= round * ACKS
@@ -173,7 +206,30 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
         server = Process::start(dir.path());
     }
     check(&server, &users, &books, &watcher, &held).await;
+    check_visits(&server, &watcher, &visits.lock().unwrap()).await;
     assert_eq!(server.stop().await, Some(0));
+}
+
+/// Coming and going alternate, each told by exactly one notice, and none that was acknowledged is missing.
+async fn check_visits(server: &Process, watcher: &User, visits: &Visits) {
+    let watcher = User { api: server.api(), ..watcher.clone() };
+    let history = watcher.history(1).await;
+    let told: Vec<&str> = history
+        .iter()
+        .filter(|message| message["event"]["user"] == "erin")
+        .map(|message| message["event"]["kind"].as_str().unwrap())
+        .collect();
+    for (index, kind) in told.iter().enumerate() {
+        assert_eq!(*kind, if index % 2 == 0 { "joined" } else { "left" }, "{told:?}");
+    }
+    let left = told.len() / 2;
+    assert!(left >= visits.leaves && visits.leaves > 0, "{left} of {}", visits.leaves);
+    let members = watcher.ok("GET", "/conversations/1/members", None).await;
+    let inside = members["members"].as_array().unwrap().iter().any(|m| m["user"]["username"] == "erin");
+    assert_eq!(inside, told.len() % 2 == 1, "the notices and the members differ");
+    if let Some(expected) = visits.inside {
+        assert_eq!(inside, expected);
+    }
 }
 
 async fn check(

@@ -70,6 +70,9 @@ enum Step {
     Edit(prop::sample::Index),
     Delete(prop::sample::Index),
     React(usize, prop::sample::Index, bool),
+    /// The third user is added, or removed.
+    Member(bool),
+    Topic(u8),
     Cut(usize),
     Connect(usize),
 }
@@ -82,6 +85,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => at().prop_map(Step::Edit),
         1 => at().prop_map(Step::Delete),
         2 => (0..2_usize, at(), any::<bool>()).prop_map(|(user, at, on)| Step::React(user, at, on)),
+        2 => any::<bool>().prop_map(Step::Member),
+        1 => any::<u8>().prop_map(Step::Topic),
         1 => (0..2_usize).prop_map(Step::Cut),
         1 => (0..2_usize).prop_map(Step::Connect),
     ];
@@ -91,6 +96,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 async fn run(steps: Vec<Step>) {
     let server = TestServer::start().await;
     let users = [server.user("alice").await, server.user("bob").await];
+    // Whoever comes and goes hears exactly what was said while they were in.
+    let guest = server.user("carol").await;
+    let mut guest_ws = guest.connect().await;
+    let mut stays: Vec<(i64, Option<i64>)> = Vec::new();
     let conversation = users[0].group("lab", "public").await;
     users[1].ok("POST", &format!("/groups/{conversation}/join"), None).await;
     let mut devices = Vec::new();
@@ -130,6 +139,26 @@ async fn run(steps: Vec<Step>) {
                 let method = if on { "PUT" } else { "DELETE" };
                 users[user].ok(method, &format!("{base}/{seq}/reactions/%F0%9F%91%8D"), None).await;
             }
+            Step::Member(add) => {
+                let inside = stays.last().is_some_and(|stay| stay.1.is_none());
+                let method = if add { "PUT" } else { "DELETE" };
+                let path = format!("/groups/{conversation}/members/carol");
+                if add || inside {
+                    users[0].ok(method, &path, None).await;
+                }
+                let head =
+                    users[0].ok("GET", &format!("/conversations/{conversation}"), None).await["head_rev"]
+                        .as_i64();
+                match stays.last_mut() {
+                    Some(stay) if inside && !add => stay.1 = head,
+                    _ if add && !inside => stays.push((head.unwrap(), None)),
+                    _ => {}
+                }
+            }
+            Step::Topic(n) => {
+                let body = json!({"topic": format!("topic {n}")});
+                users[0].ok("PATCH", &format!("/groups/{conversation}"), Some(body)).await;
+            }
             Step::Cut(device) => devices[device].ws = None,
             Step::Connect(device) => devices[device].reconnect().await,
             _ => {}
@@ -149,6 +178,19 @@ async fn run(steps: Vec<Step>) {
         assert_eq!(held, truth.iter().collect::<Vec<_>>());
         assert_eq!(device.cursor, head);
     }
+    users[0].send(1, "the end").await;
+    let mut heard = Vec::new();
+    loop {
+        let frame = guest_ws.next_of("message").await;
+        if frame["conversation_id"] == conversation {
+            heard.push(frame["rev"].as_i64().unwrap());
+        } else if frame["message"]["body"] == "the end" {
+            break;
+        }
+    }
+    // From the notice of their coming, up to the one of their going, without it.
+    let expected: Vec<i64> = stays.iter().flat_map(|(from, to)| *from..to.unwrap_or(head + 1)).collect();
+    assert_eq!(heard, expected);
     server.stop().await;
 }
 

@@ -239,3 +239,40 @@ async fn presence_is_told_and_taken_back() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_does_not_read_is_told_to_read_again_and_slows_nobody() {
+    let server = TestServer::with(&[("CHAT_DEFAULT_GROUPS", "")]).await;
+    let (alice, bob, carol) =
+        (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+    let group = alice.group("lab", "public").await;
+    for user in [&bob, &carol] {
+        user.ok("POST", &format!("/groups/{group}/join"), None).await;
+    }
+    let (mut a, mut fast, mut slow) = (alice.connect().await, bob.connect().await, carol.connect().await);
+    // More than the system buffers and the queue hold together.
+    let body = "x".repeat(16_000);
+    let mut last = 0;
+    for _ in 0..600 {
+        a.send(json!({"type": "send", "id": uuid(), "conversation_id": group, "body": body})).await;
+        last = a.next_of("ack").await["seq"].as_i64().unwrap();
+        // The one who reads has every one of them, although the other does not read at all.
+        while fast.next_of("message").await["rev"] != last {}
+    }
+    let mut seen = 0;
+    loop {
+        let frame = slow.next().await.unwrap();
+        match frame["type"].as_str().unwrap() {
+            "message" => seen = frame["rev"].as_i64().unwrap(),
+            "resync" => break assert_eq!(frame["conversation_id"], group),
+            _ => {}
+        }
+    }
+    assert!(seen < last, "nothing was dropped");
+    let missed = carol.ok("GET", &format!("/conversations/{group}/changes?since={seen}&limit=1"), None).await;
+    assert_eq!(missed["head_rev"], last);
+    // And from then on it goes on.
+    alice.send(group, "still there?").await;
+    while slow.next_of("message").await["message"]["body"] != "still there?" {}
+    server.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Groups: making, changing and deleting them. Who is in them: `members`.
 
 use super::conversations::{check, check_memberships, view};
-use super::members::{self, Entry};
+use super::members::{self, Entry, How};
 use super::rows::{containing, id, is_unique_violation, page, text, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::Action;
@@ -59,7 +59,7 @@ pub(super) fn join_default(
         None => insert(tx.db, name, "", Visibility::Public, now)?,
     };
     let role = if first { Role::Owner } else { Role::Member };
-    members::enter(tx, Entry { conversation, user, role, by: None, now })
+    members::enter(tx, Entry { conversation, user, role, how: How::Joined, now })
 }
 
 pub(super) fn create(tx: &mut Tx<'_>, new: &NewGroup) -> Result<Conversation, Fault> {

@@ -98,16 +98,27 @@ pub(super) struct Entry {
     pub(super) conversation: ConversationId,
     pub(super) user: UserId,
     pub(super) role: Role,
-    /// Who added them; `None`: they joined.
-    pub(super) by: Option<UserId>,
+    pub(super) how: How,
     pub(super) now: i64,
 }
 
+/// How somebody becomes a member.
+pub(super) enum How {
+    /// By themselves.
+    Joined,
+    /// By this user, or by the operator, who signs nothing.
+    Added(Option<UserId>),
+}
+
 pub(super) fn enter(tx: &mut Tx<'_>, entry: Entry) -> Result<(), Fault> {
-    let Entry { conversation, user, role, by, now } = entry;
+    let Entry { conversation, user, role, how, now } = entry;
     insert(tx.db, conversation, user, role, now)?;
+    let (kind, by) = match how {
+        How::Joined => (NoticeKind::Joined, None),
+        How::Added(by) => (NoticeKind::Added, by),
+    };
     let told = Notice {
-        kind: if by.is_some() { NoticeKind::Added } else { NoticeKind::Joined },
+        kind,
         user: Some(name_of(tx.db, user)?),
         by: by.map(|by| name_of(tx.db, by)).transpose()?,
         value: None,
@@ -136,7 +147,7 @@ pub(super) fn join(
 ) -> Result<Conversation, Fault> {
     let scene = check(tx.db, actor, conversation, Action::Join)?;
     if scene.role.is_none() {
-        enter(tx, Entry { conversation, user: actor, role: Role::Member, by: None, now })?;
+        enter(tx, Entry { conversation, user: actor, role: Role::Member, how: How::Joined, now })?;
     }
     view(tx.db, actor, conversation, true)
 }
@@ -235,7 +246,7 @@ pub(super) fn put(tx: &mut Tx<'_>, change: &PutMember) -> Result<PutMemberOutcom
         (None, role) => {
             let role = role.unwrap_or(Role::Member);
             let by = permit(tx.db, actor, conversation, Action::Add { role })?;
-            enter(tx, Entry { conversation, user: target, role, by: by.or(Some(target)), now })?;
+            enter(tx, Entry { conversation, user: target, role, how: How::Added(by), now })?;
         }
         (Some(present), Some(role)) if role != present => {
             let orphans = role != Role::Owner && is_last_owner(tx.db, conversation, target)?;
