@@ -22,6 +22,7 @@ pub(crate) const PASSWORD: &str = "a password for tests";
 /// A server in this process.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    pub(crate) greeting: String,
     _dir: TempDir,
     stop: DrainHandle,
     task: JoinHandle<()>,
@@ -50,9 +51,10 @@ impl TestServer {
         values.environment(|name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         let server = Server::start(values.load().unwrap().config, None).await.unwrap();
         let address = server.address().unwrap();
+        let greeting = server.greeting();
         let (stop, drain) = Drain::new();
         let task = tokio::spawn(async move { server.serve(drain).await.unwrap() });
-        Self { address, _dir: dir, stop, task }
+        Self { address, greeting, _dir: dir, stop, task }
     }
 
     pub(crate) fn api(&self) -> Api {

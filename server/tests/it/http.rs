@@ -303,3 +303,69 @@ async fn history_goes_in_every_direction() {
     assert_eq!(page("limit=5&after=1000").await, (vec![], true, false));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_first_account_of_a_public_server_needs_the_setup_code_once() {
+    let server = TestServer::with(&[("CHAT_BEHIND_PROXY", "true")]).await;
+    let code = server.greeting.split("setup code: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let api = server.api();
+    let register = async |name: &str, code: Option<&str>| {
+        let mut body = json!({"username": name, "password": PASSWORD});
+        if let Some(code) = code {
+            body["setup_code"] = json!(code);
+        }
+        api.call("POST", "/auth/register", None, Some(body)).await.0
+    };
+    assert_eq!(register("alice", None).await, 403);
+    assert_eq!(register("alice", Some("wrong")).await, 403);
+    assert_eq!(register("alice", Some(&code)).await, 201);
+    assert_eq!(register("bob", Some(&code)).await, 403);
+    assert_eq!(register("bob", None).await, 201);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn guessing_passwords_is_slowed_down_without_locking_the_owner_out() {
+    let server = TestServer::with(&[("CHAT_RATE_LIMITS", "on")]).await;
+    server.user("alice").await;
+    let bob = server.user("bob").await;
+    let login = async |name: &str, password: &str| {
+        bob.api.call("POST", "/auth/login", None, Some(json!({"username": name, "password": password}))).await
+    };
+    assert_eq!(login("bob", PASSWORD).await.0, 200);
+    for name in ["alice", "bob"] {
+        for _ in 0..10 {
+            assert_eq!(login(name, "not the password").await.0, 401);
+        }
+    }
+    let (status, problem) = login("alice", PASSWORD).await;
+    assert_eq!((status, problem["code"].as_str()), (429, Some("rate_limited")));
+    // This address is known to belong to bob.
+    assert_eq!(login("bob", PASSWORD).await.0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn sending_too_fast_is_refused_but_a_known_id_is_answered() {
+    let server = TestServer::with(&[("CHAT_RATE_LIMITS", "on")]).await;
+    let alice = server.user("alice").await;
+    let mut ws = alice.connect().await;
+    let frame = |id: &str| json!({"type": "send", "id": id, "conversation_id": 1, "body": "x"});
+    let first = uuid();
+    ws.send(frame(&first)).await;
+    let ack = ws.next_of("ack").await;
+    for _ in 0..100 {
+        ws.send(frame(&uuid())).await;
+    }
+    let refused = ws.next_of("error").await;
+    assert_eq!(refused["code"], "rate_limited");
+    assert!(refused["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0));
+    ws.send(frame(&first)).await;
+    loop {
+        let again = ws.next_of("ack").await;
+        if again["id"] == ack["id"] {
+            break assert_eq!(again, ack);
+        }
+    }
+    server.stop().await;
+}

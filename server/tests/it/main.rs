@@ -13,4 +13,5 @@ mod harness;
 mod http;
 mod process;
 mod sync;
+mod tls;
 mod ws;
