@@ -1,0 +1,276 @@
+//! The load benchmark: the real program, real sockets, everything on this machine.
+//!
+//! `cargo bench --bench load` prints durable messages per second beside what SQLite itself does with the
+//! same schema in batches of 1,000 on the same disk, deliveries to one large group, and memory per
+//! idle connection. The figures are ratios or counts: absolute ones say more about the machine. The
+//! generator shares the machine with the server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on says where, and prints"
+)]
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+const PASSWORD: &str = "a password for benchmarks";
+const SECONDS: Duration = Duration::from_secs(5);
+const BODY: usize = 196;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Sender = SplitSink<Socket, Message>;
+type Receiver = SplitStream<Socket>;
+
+struct Server {
+    child: Child,
+    base: String,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+            .args(["--listen", "127.0.0.1:0", "--default-groups", "", "--log", "error", "--data-dir"])
+            .arg(dir.path())
+            .env("CHAT_PBKDF2_ITERATIONS", "1")
+            .env("CHAT_RATE_LIMITS", "off")
+            .env("CHAT_DEFAULT_GROUPS", "")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        Self { child, base: format!("http://{address}/api/v1"), http: reqwest::Client::new(), _dir: dir }
+    }
+
+    async fn call(&self, path: &str, token: Option<&str>, body: Value) -> Value {
+        let mut request = self.http.post(format!("{}{path}", self.base)).json(&body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    }
+
+    async fn register(&self, count: usize) -> Vec<String> {
+        let one = |n: usize| async move {
+            let body = json!({"username": format!("user{n}"), "password": PASSWORD});
+            self.call("/auth/register", None, body).await["access_token"].as_str().unwrap().to_owned()
+        };
+        futures_util::stream::iter(0..count).map(one).buffered(16).collect().await
+    }
+
+    async fn connect(&self, token: &str) -> Socket {
+        let mut request =
+            format!("{}/ws", self.base.replacen("http", "ws", 1)).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        socket
+    }
+
+    async fn group(&self, name: &str, members: &[String]) -> i64 {
+        let group =
+            self.call("/groups", Some(&members[0]), json!({ "name": name })).await["id"].as_i64().unwrap();
+        let path = format!("/groups/{group}/join");
+        let join = |token: &String| {
+            let (token, path) = (token.clone(), path.clone());
+            async move { self.call(&path, Some(&token), json!({})).await }
+        };
+        futures_util::stream::iter(&members[1..]).map(join).buffered(16).collect::<Vec<_>>().await;
+        group
+    }
+
+    fn process(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
+    }
+
+    fn resident_kib(&self) -> f64 {
+        let status = self.process("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// User and system time so far, in seconds (the kernel counts hundredths).
+    fn cpu(&self) -> f64 {
+        let stat = self.process("stat");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn frame(group: i64) -> Message {
+    let id = uuid::Uuid::now_v7().to_string();
+    let frame = json!({"type": "send", "id": id, "conversation_id": group, "body": "x".repeat(BODY)});
+    Message::text(frame.to_string())
+}
+
+async fn send(sender: &mut Sender, group: i64) {
+    sender.send(frame(group)).await.unwrap();
+}
+
+/// What SQLite does alone: the rows that a send writes, 1,000 in a transaction.
+fn sqlite_alone() -> f64 {
+    let dir = tempfile::tempdir().unwrap();
+    let mut db = rusqlite::Connection::open(dir.path().join("floor.db")).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .unwrap();
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema.sql");
+    db.execute_batch(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    for n in 1..=50 {
+        db.execute(
+            "INSERT INTO users (username, display_name, created_at) VALUES (?1, ?1, 0)",
+            [format!("u{n}")],
+        )
+        .unwrap();
+        db.execute("INSERT INTO conversations (kind, created_at) VALUES ('group', 0)", []).unwrap();
+    }
+    let body = "x".repeat(BODY);
+    let (started, mut rows) = (Instant::now(), 0_i64);
+    while started.elapsed() < SECONDS {
+        let transaction = db.transaction().unwrap();
+        for _ in 0..1000 {
+            let (user, seq) = (rows % 50 + 1, rows / 50 + 1);
+            transaction
+                .prepare_cached("UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1")
+                .unwrap()
+                .execute([user, seq])
+                .unwrap();
+            transaction
+                .prepare_cached(
+                    "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at) VALUES (?1, ?2, ?3, ?4, 'text', ?5, 0)",
+                )
+                .unwrap()
+                .execute(rusqlite::params![user << 32 | seq, seq, user, uuid::Uuid::now_v7().as_bytes(), body])
+                .unwrap();
+            rows += 1;
+        }
+        transaction.commit().unwrap();
+    }
+    rows as f64 / started.elapsed().as_secs_f64()
+}
+
+/// 50 senders, each alone in a group, 20 unacknowledged messages each.
+async fn publish(server: &Server) -> f64 {
+    let tokens = server.register(50).await;
+    let mut tasks = Vec::new();
+    for (n, token) in tokens.iter().enumerate() {
+        let group = server.group(&format!("alone{n}"), std::slice::from_ref(token)).await;
+        let (mut sender, mut receiver) = server.connect(token).await.split();
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..20 {
+                send(&mut sender, group).await;
+            }
+            let (started, mut acks) = (Instant::now(), 0_u64);
+            while started.elapsed() < SECONDS {
+                let message = receiver.next().await.unwrap().unwrap();
+                if message.to_text().unwrap_or("").starts_with(r#"{"type":"ack""#) {
+                    acks += 1;
+                    send(&mut sender, group).await;
+                }
+            }
+            acks as f64 / started.elapsed().as_secs_f64()
+        }));
+    }
+    let mut rate = 0.0;
+    for task in tasks {
+        rate += task.await.unwrap();
+    }
+    rate
+}
+
+/// One sender, 500 readers, 32 messages in flight. Deliveries and server CPU seconds per million.
+async fn fan_out(server: &Server) -> (f64, f64) {
+    const MEMBERS: usize = 500;
+    const WINDOW: u64 = 32;
+    let tokens = server.register(MEMBERS).await;
+    let group = server.group("all", &tokens).await;
+    let mut readers: Vec<(Option<Sender>, Receiver)> = Vec::new();
+    for token in &tokens {
+        let (sender, receiver) = server.connect(token).await.split();
+        readers.push((Some(sender), receiver));
+    }
+    let (mut sender, mut own) = readers.swap_remove(0);
+    let mut sender = sender.take().unwrap();
+    // The slowest reader opens the window.
+    let (done, mut finished) = tokio::sync::mpsc::unbounded_channel();
+    for (kept_open, mut receiver) in readers {
+        let done = done.clone();
+        tokio::spawn(async move {
+            let _kept_open = kept_open;
+            while let Some(Ok(message)) = receiver.next().await {
+                if message.to_text().unwrap_or("").starts_with(r#"{"type":"message""#)
+                    && done.send(()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+    }
+    tokio::spawn(async move { while own.next().await.is_some_and(|message| message.is_ok()) {} });
+    let each = (MEMBERS - 1) as u64;
+    let (started, cpu) = (Instant::now(), server.cpu());
+    let (mut sent, mut received) = (0, 0);
+    while started.elapsed() < SECONDS || received < sent * each {
+        if started.elapsed() < SECONDS && sent * each - received <= (WINDOW - 1) * each {
+            send(&mut sender, group).await;
+            sent += 1;
+        } else {
+            let one = tokio::time::timeout(SECONDS, finished.recv()).await;
+            one.expect("a delivery was lost").unwrap();
+            received += 1;
+        }
+    }
+    let deliveries = received as f64;
+    (deliveries / started.elapsed().as_secs_f64(), (server.cpu() - cpu) * 1e6 / deliveries)
+}
+
+/// Resident memory per idle connection.
+async fn idle(server: &Server, connections: usize) -> f64 {
+    let tokens = server.register(connections).await;
+    let before = server.resident_kib();
+    let mut open = Vec::with_capacity(connections);
+    for token in &tokens {
+        open.push(server.connect(token).await);
+    }
+    (server.resident_kib() - before) / open.len() as f64
+}
+
+#[tokio::main]
+async fn main() {
+    let floor = tokio::task::spawn_blocking(sqlite_alone).await.unwrap();
+    let acks = publish(&Server::start()).await;
+    println!("SQLite alone, 1,000 rows a transaction   {floor:>10.0} rows/s");
+    println!(
+        "publish, 50 senders, 20 in flight        {acks:>10.0} acks/s   {:.2} of SQLite alone",
+        acks / floor
+    );
+    let (deliveries, cpu) = fan_out(&Server::start()).await;
+    println!(
+        "fan-out, 500 members, 32 in flight       {deliveries:>10.0} deliveries/s   {cpu:.2} CPU s per million"
+    );
+    // Both ends of a socket are open files, in two processes.
+    let memory = idle(&Server::start(), 5_000).await;
+    println!("idle connection, 5,000 of them           {memory:>10.1} KiB");
+}
