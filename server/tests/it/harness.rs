@@ -96,7 +96,9 @@ impl Api {
         let response = request.timeout(PATIENCE).send().await.unwrap();
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
-        (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        crate::openapi::conforms(method, path, status, &body);
+        (status, body)
     }
 
     pub(crate) async fn register(&self, name: &str) -> User {

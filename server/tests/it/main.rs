@@ -11,6 +11,7 @@ mod crash;
 mod docs;
 mod harness;
 mod http;
+mod openapi;
 mod process;
 mod sync;
 mod tls;
