@@ -9,6 +9,8 @@
 //! **Membership** is checked in the same transaction that reads or writes the rows: every call that
 //! touches a conversation names the user on whose behalf it is made.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 mod error;
 mod model;
 pub mod sqlite;

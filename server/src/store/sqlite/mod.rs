@@ -241,3 +241,17 @@ impl Store for SqliteStore {
         self.writer.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::{Heard, story};
+
+    #[tokio::test]
+    async fn it_passes_the_story() {
+        let dir = tempfile::tempdir().unwrap();
+        let heard = Heard::default();
+        let store = SqliteStore::open(&Opening { path: dir.path().join("chat.db") }, heard.clone()).unwrap();
+        story(&store, &heard).await;
+    }
+}
