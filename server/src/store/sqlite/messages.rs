@@ -222,24 +222,15 @@ fn sender_of(db: &Connection, sender: UserId) -> rusqlite::Result<Sender> {
 }
 
 fn known_send(db: &Connection, sender: UserId, send_id: &SendId) -> rusqlite::Result<Option<Ack>> {
-    let ack = |row: &rusqlite::Row<'_>| {
+    db.prepare_cached(
+        "SELECT conversation_id, seq, sent_at FROM messages WHERE sender_id = ?1 AND send_id = ?2
+         UNION ALL
+         SELECT conversation_id, seq, sent_at FROM retired_sends WHERE sender_id = ?1 AND send_id = ?2",
+    )?
+    .query_row(params![sender.get(), send_id.as_bytes()], |row| {
         let seq: Seq = id(row, 1)?;
         Ok(Ack { conversation: id(row, 0)?, seq, rev: seq.as_rev(), sent_at: row.get(2)? })
-    };
-    let by = params![sender.get(), send_id.as_bytes()];
-    let found = db
-        .prepare_cached(
-            "SELECT conversation_id, seq, sent_at FROM messages WHERE sender_id = ?1 AND send_id = ?2",
-        )?
-        .query_row(by, ack)
-        .optional()?;
-    if found.is_some() {
-        return Ok(found);
-    }
-    db.prepare_cached(
-        "SELECT conversation_id, seq, sent_at FROM retired_sends WHERE sender_id = ?1 AND send_id = ?2",
-    )?
-    .query_row(by, ack)
+    })
     .optional()
 }
 

@@ -26,7 +26,7 @@ use super::*;
 use chat_shared::{GroupName, Rev};
 use readers::Readers;
 use tx::{Fault, Tx};
-use writer::Writer;
+use writer::{Isolation, Writer};
 
 /// A chat database in one SQLite file.
 pub struct SqliteStore {
@@ -51,7 +51,7 @@ impl SqliteStore {
         reply: Reply<T>,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
-        self.writer.submit(weight, reply, work);
+        self.writer.submit(weight, Isolation::Savepoint, reply, work);
     }
 }
 
@@ -185,7 +185,8 @@ impl Store for SqliteStore {
     }
 
     fn send_message(&self, send: SendMessage, reply: Reply<Sent>) {
-        self.write(send.body.as_str().len(), reply, move |tx| messages::send(tx, &send));
+        let weight = send.body.as_str().len();
+        self.writer.submit(weight, Isolation::ChecksFirst, reply, move |tx| messages::send(tx, &send));
     }
     fn edit_message(&self, edit: EditMessage, reply: Reply<Ack>) {
         self.write(edit.body.as_str().len(), reply, move |tx| messages::edit(tx, &edit));

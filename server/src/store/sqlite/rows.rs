@@ -166,15 +166,14 @@ pub(super) fn take_rev(db: &Connection, conversation: ConversationId) -> rusqlit
 
 /// Takes the conversation's next rev, for a new message.
 pub(super) fn take_seq(db: &Connection, conversation: ConversationId) -> Result<Seq, Fault> {
-    let seq: Seq = db
+    let seq = db
         .prepare_cached(
-            "UPDATE conversations SET head_rev = head_rev + 1, last_seq = head_rev + 1 WHERE id = ?1 RETURNING head_rev",
+            "UPDATE conversations SET head_rev = head_rev + 1, last_seq = head_rev + 1
+             WHERE id = ?1 AND head_rev < ?2 RETURNING head_rev",
         )?
-        .query_row([conversation.get()], |row| id(row, 0))?;
-    if seq.get() > SEQ_MAX {
-        return Err(StoreError::Conflict("This conversation is full. Start a new one.").into());
-    }
-    Ok(seq)
+        .query_row(params![conversation.get(), SEQ_MAX], |row| id(row, 0))
+        .optional()?;
+    Ok(seq.ok_or(StoreError::Conflict("This conversation is full. Start a new one."))?)
 }
 
 /// A pattern for `LIKE … ESCAPE '\'` that finds the text anywhere.

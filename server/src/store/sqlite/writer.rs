@@ -1,7 +1,7 @@
 //! The one thread that writes.
 //!
-//! It takes what waits (up to [`BATCH`] operations), runs each in a savepoint of one transaction so
-//! that a refused one cannot hurt its neighbours, commits once, which flushes once, and then hands
+//! It takes what waits (up to [`BATCH`] operations), runs them in one transaction, each isolated so that
+//! a refused one cannot hurt its neighbours ([`Isolation`]), commits once, which flushes once, and then hands
 //! the whole batch on, in order. While it commits, the next batch gathers: at low load an operation
 //! waits for nobody, at high load many share one flush.
 //!
@@ -43,13 +43,26 @@ type Settle = Box<dyn FnOnce(Option<StoreError>) + Send>;
 
 /// A write with its reply, whatever its result's type.
 trait Operation: Send {
+    fn isolation(&self) -> Isolation;
     /// Runs it. The error says that the savepoint is to be rolled back.
     fn run(self: Box<Self>, tx: &mut Tx<'_>) -> (Result<(), StoreError>, Settle);
     /// Does not run it.
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
+/// How an operation that is refused leaves its neighbours alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    /// It may write before it is refused: what it wrote is rolled back to its savepoint.
+    Savepoint,
+    /// It refuses only before it writes, and so needs no savepoint, for which SQLite would copy every
+    /// page that it touches. Checked: if it breaks this, the whole batch is rolled back and told to
+    /// come again.
+    ChecksFirst,
+}
+
 struct Typed<T, F> {
+    isolation: Isolation,
     work: F,
     reply: Reply<T>,
 }
@@ -59,8 +72,12 @@ where
     T: Send + 'static,
     F: FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send,
 {
+    fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
     fn run(self: Box<Self>, tx: &mut Tx<'_>) -> (Result<(), StoreError>, Settle) {
-        let Self { work, reply } = *self;
+        let Self { work, reply, .. } = *self;
         // A fault in one operation must not take the writer with it: everybody else needs it.
         let result = match catch_unwind(AssertUnwindSafe(|| work(tx))) {
             Ok(result) => result.map_err(Fault::settle),
@@ -93,10 +110,11 @@ impl Writer {
     pub(super) fn submit<T: Send + 'static>(
         &self,
         weight: usize,
+        isolation: Isolation,
         reply: Reply<T>,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
-        let operation = Box::new(Typed { work, reply });
+        let operation = Box::new(Typed { isolation, work, reply });
         if self.bytes.fetch_add(weight, Ordering::Relaxed) + weight > QUEUE_BYTES {
             self.bytes.fetch_sub(weight, Ordering::Relaxed);
             return operation.refuse(StoreError::Unavailable);
@@ -190,30 +208,125 @@ fn begin(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Runs one operation in a savepoint. An error means that the whole transaction is gone.
+/// Runs one operation. An error means that the whole transaction is lost, and what its neighbours are told.
 fn one(
     db: &Connection,
     operation: Box<dyn Operation>,
 ) -> Result<(Vec<Change>, Settle), (Settle, StoreError)> {
-    let savepoint =
-        |sql| db.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e));
-    if let Err(error) = savepoint("SAVEPOINT operation") {
+    let step = |sql| db.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e));
+    let isolation = operation.isolation();
+    if isolation == Isolation::Savepoint
+        && let Err(error) = step("SAVEPOINT operation")
+    {
         let told = error.clone();
         return Err((Box::new(move |_| operation.refuse(told)), error));
     }
+    let before = db.total_changes();
     let mut tx = Tx { db, changes: Vec::new() };
     let (outcome, settle) = operation.run(&mut tx);
     let changes = tx.changes;
+    let lost = |settle: Settle, own: StoreError| {
+        // A fault is its own; the neighbours did nothing wrong and may come again.
+        let others = if own == StoreError::StorageFull { own.clone() } else { StoreError::Unavailable };
+        let settle: Settle = Box::new(move |_| settle(Some(own)));
+        Err((settle, others))
+    };
     // On a full disk or an I/O error SQLite rolls the whole transaction back by itself.
     if db.is_autocommit() {
-        return Err((settle, outcome.err().unwrap_or(StoreError::Unavailable)));
+        return lost(settle, outcome.err().unwrap_or(StoreError::Unavailable));
     }
-    let undone = match &outcome {
-        Ok(()) => Ok(0),
-        Err(_) => savepoint("ROLLBACK TO operation"),
+    let ended = match (&outcome, isolation) {
+        (Ok(()), Isolation::ChecksFirst) => Ok(0),
+        (Err(error), Isolation::ChecksFirst) if db.total_changes() != before => {
+            tracing::error!(%error, "an operation was refused after it had written");
+            Err(error.clone())
+        }
+        (Err(_), Isolation::ChecksFirst) => Ok(0),
+        (Ok(()), Isolation::Savepoint) => step("RELEASE operation"),
+        (Err(_), Isolation::Savepoint) => {
+            step("ROLLBACK TO operation").and_then(|_| step("RELEASE operation"))
+        }
     };
-    if let Err(error) = undone.and_then(|_| savepoint("RELEASE operation")) {
-        return Err((settle, error));
+    match ended {
+        Ok(_) => Ok((if outcome.is_ok() { changes } else { Vec::new() }, settle)),
+        Err(error) => lost(settle, error),
     }
-    Ok((if outcome.is_ok() { changes } else { Vec::new() }, settle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    type Work = fn(&mut Tx<'_>) -> Result<(), Fault>;
+    type Told = Vec<(&'static str, Result<(), StoreError>)>;
+
+    /// Runs these in one transaction; returns what each was told, and what is stored.
+    fn batch(operations: Vec<(&'static str, Isolation, Work)>) -> (Told, Vec<String>) {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (name TEXT NOT NULL UNIQUE)").unwrap();
+        let (told, hears) = channel();
+        let operations = operations.into_iter().map(|(name, isolation, work)| {
+            let told = told.clone();
+            let reply: Reply<()> = Box::new(move |result| told.send((name, result)).unwrap());
+            Box::new(Typed { isolation, work, reply }) as Box<dyn Operation>
+        });
+        for completion in commit(&db, operations) {
+            (completion.finish)();
+        }
+        drop(told);
+        let mut statement = db.prepare("SELECT name FROM t ORDER BY name").unwrap();
+        let stored = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        (hears.into_iter().collect(), stored)
+    }
+
+    fn write(tx: &Tx<'_>, name: &str) -> Result<(), Fault> {
+        tx.db.execute("INSERT INTO t VALUES (?1)", [name])?;
+        Ok(())
+    }
+
+    const REFUSED: StoreError = StoreError::Conflict("no");
+
+    #[test]
+    fn a_refused_operation_leaves_its_neighbours_alone() {
+        let (told, stored) = batch(vec![
+            ("a", Isolation::Savepoint, |tx| write(tx, "a")),
+            ("b", Isolation::Savepoint, |tx| {
+                write(tx, "b")?;
+                Err(REFUSED.into())
+            }),
+            ("c", Isolation::ChecksFirst, |_| Err(REFUSED.into())),
+            ("d", Isolation::ChecksFirst, |tx| write(tx, "d")),
+        ]);
+        assert_eq!(told, [("a", Ok(())), ("b", Err(REFUSED)), ("c", Err(REFUSED)), ("d", Ok(()))]);
+        assert_eq!(stored, ["a", "d"]);
+    }
+
+    #[test]
+    fn an_operation_that_panics_is_refused_alone() {
+        let (told, stored) = batch(vec![
+            ("a", Isolation::Savepoint, |tx| {
+                write(tx, "a")?;
+                panic!("a fault")
+            }),
+            ("b", Isolation::ChecksFirst, |tx| write(tx, "b")),
+        ]);
+        assert_eq!(told, [("a", Err(StoreError::Internal)), ("b", Ok(()))]);
+        assert_eq!(stored, ["b"]);
+    }
+
+    #[test]
+    fn whoever_breaks_the_rule_loses_the_batch_and_nobody_is_told_otherwise() {
+        let (told, stored) = batch(vec![
+            ("a", Isolation::Savepoint, |tx| write(tx, "a")),
+            ("b", Isolation::ChecksFirst, |tx| {
+                write(tx, "b")?;
+                Err(REFUSED.into())
+            }),
+            ("c", Isolation::Savepoint, |tx| write(tx, "c")),
+        ]);
+        let again = Err(StoreError::Unavailable);
+        assert_eq!(told, [("a", again.clone()), ("b", Err(REFUSED)), ("c", again)]);
+        assert!(stored.is_empty());
+    }
 }
