@@ -6,6 +6,7 @@
 //! as `⟨U+202E⟩` where it is shown as it was sent ([`SafeText`]).
 
 use std::fmt;
+use std::ops::Range;
 use unicode_general_category::{GeneralCategory as Category, get_general_category as category};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -34,6 +35,17 @@ impl SafeText {
             '\t' => out.push_str("    "),
             c => show(c, out),
         }))
+    }
+
+    /// A part of it, cleaned anew: a joiner or a style that lost its partner at the cut is not safe
+    /// alone. Empty where the range does not lie on characters.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self::block(self.0.get(range).unwrap_or_default())
+    }
+
+    /// This text and then that one, cleaned anew: two halves can make what neither was.
+    pub fn join(&self, other: &Self) -> Self {
+        Self::block(&format!("{self}{other}"))
     }
 }
 
@@ -109,6 +121,12 @@ fn is_visible(c: char) -> bool {
     }
 }
 
+/// Does a joiner make one emoji of these? Of two mathematical symbols, say, it does not, and would be
+/// left at the end of the first.
+fn joins(emoji: &str, next: char) -> bool {
+    format!("{emoji}{ZWJ}{next}").graphemes(true).nth(1).is_none()
+}
+
 fn show(c: char, out: &mut String) {
     if c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}') {
         return out.push(' ');
@@ -122,6 +140,8 @@ fn clean(text: &str, mut hidden: impl FnMut(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;
     let mut emoji = false;
+    // Where the last emoji begins in `out`.
+    let mut emoji_at = 0;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let is_mark = matches!(category(c), Category::NonspacingMark | Category::EnclosingMark);
@@ -131,7 +151,7 @@ fn clean(text: &str, mut hidden: impl FnMut(char, &mut String)) -> String {
                     || out.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '#' | '*'))
                         && chars.peek() == Some(&'\u{20E3}')
             }
-            ZWJ => emoji && chars.peek().is_some_and(|c| is_symbol(*c)),
+            ZWJ => emoji && chars.peek().is_some_and(|c| is_symbol(*c) && joins(&out[emoji_at..], *c)),
             _ => false,
         };
         if belongs {
@@ -145,6 +165,9 @@ fn clean(text: &str, mut hidden: impl FnMut(char, &mut String)) -> String {
             marks = 0;
             // Skin tones follow a symbol and belong to it.
             emoji = is_symbol(c);
+            if emoji && !('\u{1F3FB}'..='\u{1F3FF}').contains(&c) {
+                emoji_at = out.len();
+            }
             out.push(c);
         } else {
             marks = 0;

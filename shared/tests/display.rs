@@ -137,3 +137,24 @@ fn emoji() {
         assert!(!is_one_emoji(text), "{text:?}");
     }
 }
+
+#[test]
+fn a_part_of_safe_text_is_safe() {
+    let family = "👨\u{200d}👩";
+    let text = SafeText::block(&format!("{family}\nb"));
+    assert_eq!(text.slice(0..family.len()).as_ref(), family);
+    assert_eq!(text.slice(4..family.len()).as_ref(), "⟨U+200D⟩👩");
+    assert_eq!(text.slice(0..7).as_ref(), "👨⟨U+200D⟩");
+    assert_eq!(text.slice(1..4).as_ref(), "");
+    assert_eq!(text.slice(0..400).as_ref(), "");
+    let accents = SafeText::line(&format!("a{}", "\u{301}".repeat(8)));
+    let more = SafeText::line(&"\u{301}".repeat(8));
+    assert_eq!(accents.join(&more), accents);
+}
+
+#[test]
+fn a_joiner_stays_only_where_it_joins() {
+    for text in ["∑\u{200d}∑", "👍\u{200d}∑", "∑\u{200d}👍", "👍a\u{200d}👍"] {
+        assert!(!SafeText::line(text).as_ref().contains('\u{200d}'), "{text:?}");
+    }
+}
