@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod client;
 pub mod credentials;
+pub mod editor;
 pub mod error;
 pub mod home;
 pub mod net;
 pub mod oneshot;
+pub mod text;
