@@ -109,6 +109,15 @@ impl Editor {
         self.cursor
     }
 
+    /// Puts the cursor to a row and a column of rows of this width, or the nearest place there is.
+    pub fn point(&mut self, width: u16, row: usize, column: u16) {
+        let rows = self.rows(width);
+        if let Some(row) = rows.get(row.min(rows.len().saturating_sub(1))) {
+            self.cursor = row.byte_at(column);
+            self.last = Last::Other;
+        }
+    }
+
     /// Is nothing written?
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()

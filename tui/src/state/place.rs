@@ -1,0 +1,93 @@
+//! What the interface keeps of one conversation: its messages, where the view stands, and what is being
+//! written.
+
+use super::timeline::{Item, Timeline};
+use crate::client::Draft;
+use crate::editor::Editor;
+use chat_shared::Seq;
+use chat_shared::api::{Member, Millis};
+
+/// Earlier inputs of a conversation that are kept.
+pub const ENTERED_MAX: usize = 200;
+
+/// Where the view stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scroll {
+    /// At the newest message, and it stays there.
+    #[default]
+    Bottom,
+    /// The lowest row is this row of this item; new messages do not move it.
+    At(Item, usize),
+}
+
+/// A conversation as the interface keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Messages.
+    pub timeline: Timeline,
+    /// Was its newest page asked for?
+    pub opened: bool,
+    /// Where the view stands.
+    pub scroll: Scroll,
+    /// A message to go to as soon as it is held.
+    pub jump: Option<Seq>,
+    /// The selected message.
+    pub selected: Option<Item>,
+    /// What is after this is new: a line stands above it.
+    pub divider: Option<Seq>,
+    /// Marked unread from here by hand: looking at it does not read it.
+    pub hold_unread: bool,
+    /// What is being written.
+    pub editor: Editor,
+    /// The message it answers.
+    pub reply_to: Option<Seq>,
+    /// The message it replaces.
+    pub editing: Option<Seq>,
+    /// What was being written before an edit began.
+    pub stash: Option<Draft>,
+    /// Quoted messages that were asked for.
+    pub asked_quotes: std::collections::HashSet<Seq>,
+    /// Earlier inputs, the oldest first.
+    pub entered: Vec<String>,
+    /// The earlier input that is shown now, and what was written before.
+    pub recalled: Option<(usize, String)>,
+    /// Who is in it, once it was asked.
+    pub members: Option<Vec<Member>>,
+    /// Have the members been asked for?
+    pub asked_members: bool,
+    /// Who is writing, and until when that is good.
+    pub typing: Vec<(String, Millis)>,
+    /// When the draft is to be kept.
+    pub save_at: Option<Millis>,
+    /// When others were told last that I am writing.
+    pub told_typing: Millis,
+}
+
+impl Place {
+    /// The unfinished text.
+    pub fn draft(&self) -> Draft {
+        Draft { text: self.editor.text().to_owned(), reply_to: self.reply_to, editing: self.editing }
+    }
+
+    /// Takes an unfinished text up again.
+    pub fn take_up(&mut self, draft: Draft) {
+        self.editor.set_text(&draft.text);
+        self.reply_to = draft.reply_to;
+        self.editing = draft.editing;
+        self.recalled = None;
+    }
+
+    /// A line was entered.
+    pub fn remember(&mut self, line: &str) {
+        self.entered.retain(|other| other != line);
+        self.entered.push(line.to_owned());
+        let extra = self.entered.len().saturating_sub(ENTERED_MAX);
+        self.entered.drain(..extra);
+        self.recalled = None;
+    }
+
+    /// Who is writing now.
+    pub fn writers(&self, now: Millis) -> impl Iterator<Item = &str> {
+        self.typing.iter().filter(move |(_, until)| *until > now).map(|(name, _)| name.as_str())
+    }
+}

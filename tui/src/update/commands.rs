@@ -1,0 +1,408 @@
+//! Slash commands, and the answers to questions.
+
+use super::{compose, go, lists, select};
+use crate::client::{Call, Request};
+use crate::command::Command;
+use crate::editor::{Edit, Editor};
+use crate::effect::Effect;
+use crate::layout;
+use crate::state::overlay::{Answer, Asked};
+use crate::state::{
+    Choice, Confirm, Errand, Form, List, ListPurpose, ListRow, Overlay, Question, Screen, State, Tone,
+    name_of,
+};
+use crate::theme::{Theme, ThemeName};
+use chat_shared::ConversationId;
+use chat_shared::api::{ConversationKind, MessageKind, Millis};
+
+/// How long "until unmuted" is.
+const MUTED_FOR_GOOD_MS: Millis = 100 * 365 * 24 * 3_600_000;
+
+/// The open group, or a sentence that says that there is none.
+fn group(state: &mut State) -> Option<ConversationId> {
+    match state.conversation() {
+        Some(conversation) if conversation.kind == ConversationKind::Group => Some(conversation.id),
+        _ => {
+            state.say(Tone::Bad, "that works in groups only.");
+            None
+        }
+    }
+}
+
+fn confirm(state: &mut State, question: String, detail: &str, word: &'static str, answer: Answer) {
+    let answers = vec![('y', word, answer), ('n', "no", Answer::Never)];
+    state.overlays.push(Overlay::Confirm(Confirm { question, detail: detail.to_owned(), answers }));
+}
+
+/// Runs a command.
+pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
+    let say = |text: String| Errand::Say(text);
+    match command {
+        Command::Join(name) => match state.rooms.by_name(&format!("#{name}")) {
+            Some(id) => go::open(state, id, out),
+            None => out.push(state.errand(Call::Join(name), Errand::GoTo(None))),
+        },
+        Command::Leave => {
+            if let Some(id) = group(state) {
+                let name = state.conversation().map(name_of).unwrap_or_default();
+                confirm(
+                    state,
+                    format!("Leave {name}?"),
+                    "You will get nothing of it any more.",
+                    "leave",
+                    Answer::Leave(id),
+                );
+            }
+        }
+        Command::Create(name, visibility, topic) => {
+            out.push(state.errand(Call::CreateGroup { name, topic, visibility }, Errand::GoTo(None)));
+        }
+        Command::Go(name) => go::to_name(state, &name, out),
+        Command::Msg(name, text) => {
+            let text = Some(text).filter(|text| !text.is_empty());
+            match state.rooms.by_name(&format!("@{name}")) {
+                Some(id) => {
+                    go::open(state, id, out);
+                    if let Some(text) = text {
+                        compose::say(state, &text, out);
+                    }
+                }
+                None => out.push(state.errand(Call::Direct(name), Errand::GoTo(text))),
+            }
+        }
+        Command::Me(text) => {
+            compose::say(state, &format!("*{text}*"), out);
+        }
+        Command::Topic(None) => {
+            let topic = state.conversation().and_then(|c| c.topic.clone()).filter(|topic| !topic.is_empty());
+            state.say(Tone::Info, topic.unwrap_or_else(|| "there is no topic.".into()));
+        }
+        Command::Topic(Some(topic)) => update_group(state, None, Some(topic), None, "the topic is set.", out),
+        Command::Rename(name) => update_group(state, Some(name), None, None, "the group is renamed.", out),
+        Command::Visibility(visibility) => {
+            update_group(state, None, None, Some(visibility), "who can find the group is set.", out);
+        }
+        Command::Invite(name) => {
+            if let Some(id) = group(state) {
+                let question = format!("Add @{name} to this group?");
+                confirm(
+                    state,
+                    question,
+                    "New members see its whole history.",
+                    "add",
+                    Answer::Invite(id, name),
+                );
+            }
+        }
+        Command::Kick(name) => {
+            if let Some(id) = group(state) {
+                confirm(
+                    state,
+                    format!("Remove @{name} from this group?"),
+                    "",
+                    "remove",
+                    Answer::Kick(id, name),
+                );
+            }
+        }
+        Command::Role(name, role) => {
+            if let Some(id) = group(state) {
+                let done = say(format!("@{name} is {role} now."));
+                out.push(state.errand(Call::PutMember(id, name, Some(role)), done));
+            }
+        }
+        Command::DeleteGroup => {
+            if let Some(id) = group(state) {
+                let name = state.conversation().map(name_of).unwrap_or_default();
+                let detail = "All of its messages are deleted, for everybody and for ever.";
+                confirm(state, format!("Delete {name}?"), detail, "delete", Answer::DeleteGroup(id));
+            }
+        }
+        Command::Mute(minutes) => {
+            let Some(id) = state.current else { return };
+            let length =
+                minutes.map_or(MUTED_FOR_GOOD_MS, |minutes| i64::try_from(minutes).unwrap_or(0) * 60_000);
+            let until = state.now + length;
+            out.push(state.errand(Call::Mute(id, Some(until)), say("muted.".into())));
+        }
+        Command::Unmute => {
+            let Some(id) = state.current else { return };
+            out.push(state.errand(Call::Mute(id, None), say("not muted any more.".into())));
+        }
+        Command::Level(level) => {
+            let Some(id) = state.current else { return };
+            out.push(state.errand(Call::SetLevel(id, level), say(format!("you will be told of: {level}."))));
+        }
+        Command::Unread => go::mark_unread(state, None, out),
+        Command::Search(text) => search(state, text),
+        Command::Reply(text) => {
+            let me = state.me.clone();
+            let other = state.place().and_then(|place| {
+                place.timeline.shown().rev().find(|m| {
+                    m.kind == MessageKind::Text && m.deleted_at.is_none() && m.sender.username.as_str() != me
+                })
+            });
+            let Some(seq) = other.map(|message| message.seq) else {
+                return state.say(Tone::Bad, "there is no message of somebody else to reply to.");
+            };
+            compose::begin_reply(state, seq);
+            compose::say(state, &text, out);
+        }
+        Command::Edit(text) => edit(state, text, out),
+        Command::Members => toggle_members(state, out),
+        Command::Groups(query) => lists::show(state, Call::Groups(query), out),
+        Command::Users(query) => lists::show(state, Call::Users(query), out),
+        Command::Whois(name) => lists::show(state, Call::User(name), out),
+        Command::Sessions => lists::show(state, Call::Sessions, out),
+        Command::Nick(name) => {
+            let done = say("your display name is set.".into());
+            out.push(state.errand(Call::UpdateMe(Some(name), None), done));
+        }
+        Command::Status(text) => {
+            let done = say(if text.is_empty() {
+                "your status is cleared.".into()
+            } else {
+                "your status is set.".into()
+            });
+            out.push(state.errand(Call::UpdateMe(None, Some(text)), done));
+        }
+        Command::Password => ask_password(state, "Your present password", Asked::OldPassword),
+        Command::Theme(name) => match ThemeName::from_name(&name) {
+            Some(name) => set_theme(state, name),
+            None => state.say(Tone::Bad, "usage: /theme auto|dark|light|contrast|16|none"),
+        },
+        Command::Settings => settings(state),
+        Command::Server(None) => {
+            let mut form = Form::new(state.server.clone());
+            form.back = true;
+            state.overlays.clear();
+            state.screen = Screen::Form(Box::new(form));
+        }
+        Command::Server(Some(server)) => {
+            let mut form = Form::new(server);
+            form.back = true;
+            state.overlays.clear();
+            state.screen = Screen::Form(Box::new(form));
+        }
+        Command::Logout => {
+            let detail = "Drafts and unsent messages are kept on this machine.";
+            confirm(state, "Log out?".into(), detail, "log out", Answer::Logout);
+        }
+        Command::Reconnect => out.push(Effect::Client(Request::Reconnect)),
+        Command::Help(topic) => lists::help(state, topic.as_deref()),
+        Command::Quit => ask_quit(state, out),
+    }
+}
+
+fn update_group(
+    state: &mut State,
+    name: Option<String>,
+    topic: Option<String>,
+    visibility: Option<chat_shared::api::Visibility>,
+    done: &str,
+    out: &mut Vec<Effect>,
+) {
+    if let Some(conversation) = group(state) {
+        let call = Call::UpdateGroup { conversation, name, topic, visibility };
+        out.push(state.errand(call, Errand::Say(done.to_owned())));
+    }
+}
+
+fn edit(state: &mut State, text: Option<String>, out: &mut Vec<Effect>) {
+    let me = state.me.clone();
+    let mine = state.place().and_then(|place| {
+        place.timeline.shown().rev().find(|m| {
+            m.kind == MessageKind::Text && m.deleted_at.is_none() && m.sender.username.as_str() == me
+        })
+    });
+    let Some(seq) = mine.map(|message| message.seq) else {
+        return state.say(Tone::Bad, "there is no message of yours to edit.");
+    };
+    compose::begin_edit(state, seq);
+    if let Some(text) = text {
+        if let Some(place) = state.place_mut() {
+            place.editor.set_text(&text);
+        }
+        compose::send(state, out);
+    }
+}
+
+/// The conversations' panel.
+pub(super) fn toggle_rooms(state: &mut State, out: &mut Vec<Effect>) {
+    let shown = layout::areas(state).rooms.is_some();
+    state.panels.rooms = Some(!shown);
+    if !shown && layout::areas(state).rooms.is_none() {
+        // There is no room for it: the switcher shows the same.
+        state.panels.rooms = None;
+        return lists::switcher(state, out);
+    }
+    out.push(Effect::Client(Request::SaveSetting("rooms".into(), (!shown).to_string())));
+}
+
+/// The members' panel; a list where there is no room for it.
+pub(super) fn toggle_members(state: &mut State, out: &mut Vec<Effect>) {
+    let shown = layout::areas(state).members.is_some();
+    state.panels.members = Some(!shown);
+    if !shown && layout::areas(state).members.is_none() {
+        state.panels.members = None;
+        if let Some(id) = state.current {
+            lists::show(state, Call::Members(id), out);
+        }
+        return;
+    }
+    out.push(Effect::Client(Request::SaveSetting("members".into(), (!shown).to_string())));
+}
+
+fn set_theme(state: &mut State, name: ThemeName) {
+    // `auto` was resolved by the program's start: here it means that again.
+    let name = if name == ThemeName::Auto { state.auto_theme } else { name };
+    state.theme_name = name;
+    state.theme = Theme::new(name);
+}
+
+fn settings(state: &mut State) {
+    let config = &state.config;
+    let path = crate::config::path().map(|path| path.display().to_string()).unwrap_or_default();
+    let row = |name: &str, value: String| ListRow::new(name, value, Choice::None);
+    let rows = vec![
+        row("configuration file", path),
+        row("server", state.server.clone()),
+        row("user", state.me.clone()),
+        row("theme", format!("{:?}", state.theme_name).to_lowercase()),
+        row("notify", format!("{:?}", config.notify).to_lowercase()),
+        row("mouse", config.mouse.to_string()),
+        row("typing", config.typing.to_string()),
+        row("hyperlinks", config.hyperlinks.to_string()),
+    ];
+    let list = List::new("Settings", ListPurpose::Read, rows)
+        .hinted("chat-tui --example-config prints them all · Esc closes");
+    state.overlays.push(Overlay::List(Box::new(list)));
+}
+
+fn search(state: &mut State, text: String) {
+    state.search = Some(text);
+    if !state.is_selecting() {
+        select::begin(state);
+    }
+    // From the newest on, the newest included.
+    if let Some(place) = state.place_mut() {
+        place.selected = None;
+    }
+    select::find(state, false);
+}
+
+fn ask_password(state: &mut State, title: &str, purpose: Asked) {
+    state.overlays.push(Overlay::Question(Box::new(Question {
+        title: title.to_owned(),
+        editor: Editor::default(),
+        secret: true,
+        purpose,
+    })));
+}
+
+/// A line that was asked for has come.
+pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>) {
+    let text = question.editor.text().to_owned();
+    if text.is_empty() {
+        return;
+    }
+    match question.purpose {
+        Asked::Search => search(state, text),
+        Asked::OldPassword => {
+            ask_password(state, "The new password (at least 10 characters)", Asked::NewPassword(text))
+        }
+        Asked::NewPassword(old) => {
+            let done = Errand::Say("your password is changed; every other session has ended.".into());
+            out.push(state.errand(Call::ChangePassword(old, text), done));
+        }
+    }
+}
+
+/// Asks whether to quit when something would be lost, else quits.
+pub(super) fn ask_quit(state: &mut State, out: &mut Vec<Effect>) {
+    let unsent: usize = state.places.values().map(|place| place.timeline.pending.len()).sum();
+    let (question, detail) = match (unsent, state.kept) {
+        (0, _) => ("Quit?".to_owned(), String::new()),
+        (n, true) => (format!("Quit with {n} unsent?"), "They are kept, and sent the next time.".to_owned()),
+        (n, false) => (
+            format!("Quit with {n} unsent?"),
+            "They will be lost: another program owns the cache.".to_owned(),
+        ),
+    };
+    if matches!(state.screen, Screen::Form(_)) {
+        return out.push(Effect::Quit);
+    }
+    let answers = vec![('y', "quit", Answer::Quit), ('n', "stay", Answer::Never)];
+    state.overlays.push(Overlay::Confirm(Confirm { question, detail, answers }));
+}
+
+/// Back from the form to the chat that is still there.
+pub(super) fn back_to_chat(state: &mut State, _: &mut Vec<Effect>) {
+    state.screen = Screen::Chat;
+}
+
+/// A question was answered.
+pub(super) fn answer(state: &mut State, answer: Answer, out: &mut Vec<Effect>) {
+    match answer {
+        Answer::Never => {}
+        Answer::Quit => {
+            flush(state, out);
+            out.push(Effect::Quit);
+        }
+        Answer::Delete(conversation, seq) => {
+            out.push(Effect::Client(Request::Delete(conversation, seq)));
+            if let Some(place) = state.place_mut()
+                && place.editing == Some(seq)
+            {
+                compose::cancel(state, out);
+            }
+        }
+        Answer::Discard(id) => out.push(Effect::Client(Request::Discard(id))),
+        Answer::PasteSend(text) => {
+            let before = state.place().map(|place| place.editor.text().to_owned()).unwrap_or_default();
+            let text = format!("{before}{}", text.trim_end_matches('\n'));
+            if compose::say(state, &text, out)
+                && let Some(place) = state.place_mut()
+            {
+                place.editor.take();
+            }
+        }
+        Answer::PasteEdit(text) => compose::edit(state, Edit::InsertText(text), out),
+        Answer::PasteCode(text) => {
+            let fence = if text.contains("```") { "~~~~" } else { "```" };
+            let text = format!("{fence}\n{}\n{fence}", text.trim_end_matches('\n'));
+            compose::edit(state, Edit::InsertText(text), out);
+        }
+        Answer::Leave(id) => out.push(state.errand(Call::Leave(id), Errand::Say("you left.".into()))),
+        Answer::DeleteGroup(id) => {
+            out.push(state.errand(Call::DeleteGroup(id), Errand::Say("the group is deleted.".into())));
+        }
+        Answer::Kick(id, name) => {
+            let done = Errand::Say(format!("@{name} is removed."));
+            out.push(state.errand(Call::RemoveMember(id, name), done));
+        }
+        Answer::Invite(id, name) => {
+            let done = Errand::Say(format!("@{name} is added."));
+            out.push(state.errand(Call::PutMember(id, name, None), done));
+        }
+        Answer::EndSession(id) => {
+            out.push(state.errand(Call::EndSession(id), Errand::Say("that session has ended.".into())));
+        }
+        Answer::Logout => {
+            flush(state, out);
+            out.push(state.errand(Call::Logout, Errand::Say(String::new())));
+        }
+        Answer::Open(link) => out.push(Effect::OpenLink(link)),
+    }
+}
+
+/// Drafts that were not kept yet are kept now.
+pub(crate) fn flush(state: &mut State, out: &mut Vec<Effect>) {
+    let mut drafts: Vec<_> = state
+        .places
+        .iter_mut()
+        .filter_map(|(id, place)| place.save_at.take().map(|_| (*id, place.draft())))
+        .collect();
+    drafts.sort_by_key(|(id, _)| *id);
+    out.extend(drafts.into_iter().map(|(id, draft)| Effect::Client(Request::SaveDraft(id, draft))));
+}

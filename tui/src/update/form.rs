@@ -1,0 +1,143 @@
+//! The form: moving in it, sending it, and what the server said.
+
+use crate::action::Action;
+use crate::editor::Edit;
+use crate::effect::Effect;
+use crate::error::ClientError;
+use crate::event::LoggedIn;
+use crate::state::form::Code;
+use crate::state::{Form, FormField, Screen, State};
+use chat_shared::ErrorCode;
+
+/// Types into the field with the cursor.
+pub(super) fn edit(form: &mut Form, edit: Edit) {
+    if form.busy || matches!(edit, Edit::Newline) {
+        return;
+    }
+    if let Edit::Insert(' ') = edit
+        && matches!(form.focus, FormField::Submit | FormField::Switch)
+    {
+        return;
+    }
+    if let Some(editor) = form.focused_editor() {
+        editor.apply(edit);
+        form.error = None;
+    }
+}
+
+/// Runs an action in the form.
+pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
+    let Screen::Form(form) = &mut state.screen else { return };
+    let one = match action {
+        Action::Send if form.focus == FormField::Switch => return form.switch(),
+        Action::Send => return enter(state, out),
+        Action::Complete | Action::Down | Action::ListDown => return form.step(1),
+        Action::CompletePrevious | Action::Up | Action::ListUp => return form.step(-1),
+        // The key beside the form's title.
+        Action::HistorySearch => return form.switch(),
+        Action::DeleteBack => Edit::DeleteBack,
+        Action::DeleteForward => Edit::DeleteForward,
+        Action::Left => Edit::Left,
+        Action::Right => Edit::Right,
+        Action::WordLeft => Edit::WordLeft,
+        Action::WordRight => Edit::WordRight,
+        Action::LineStart => Edit::LineStart,
+        Action::LineEnd => Edit::LineEnd,
+        Action::KillToEnd => Edit::KillToEnd,
+        Action::KillToStart => Edit::KillToStart,
+        Action::KillWordBack => Edit::KillWordBack,
+        Action::KillPartBack => Edit::KillWordBackAlt,
+        Action::Yank => Edit::Yank,
+        Action::Undo => Edit::Undo,
+        Action::Redo => Edit::Redo,
+        Action::Help => return super::lists::help(state, None),
+        _ => return,
+    };
+    edit(form, one);
+}
+
+/// Enter: to the next field that is empty, and at the last one the form is sent.
+fn enter(state: &mut State, out: &mut Vec<Effect>) {
+    let Screen::Form(form) = &mut state.screen else { return };
+    if form.busy {
+        return;
+    }
+    if form.focus != FormField::Submit {
+        let empty = form.fields().into_iter().find(|field| {
+            *field != form.focus && form.editor(*field).is_some_and(crate::editor::Editor::is_empty)
+        });
+        let own_empty = form.editor(form.focus).is_some_and(crate::editor::Editor::is_empty);
+        if let Some(field) = empty.filter(|_| !own_empty) {
+            form.focus = field;
+            return;
+        }
+    }
+    match form.submit() {
+        Ok(log_in) => {
+            form.busy = true;
+            form.error = None;
+            out.push(Effect::LogIn(log_in));
+        }
+        Err((field, detail)) => {
+            form.focus = field;
+            form.error = Some((field, detail));
+        }
+    }
+}
+
+/// What came of the log-in.
+pub(super) fn logged_in(state: &mut State, result: Result<LoggedIn, ClientError>, out: &mut Vec<Effect>) {
+    let Screen::Form(form) = &mut state.screen else { return };
+    form.busy = false;
+    let error = match result {
+        Ok(logged_in) => return out.push(Effect::Start(logged_in.server)),
+        Err(error) => error,
+    };
+    let (field, detail) = complaint(form, &error);
+    if field != FormField::Submit {
+        form.focus = field;
+    }
+    form.error = Some((field, detail));
+}
+
+/// The field that the server complains about, and what to do.
+fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
+    let ClientError::Api { problem, .. } = error else {
+        let field = match error {
+            ClientError::Unreachable { .. } | ClientError::Usage(_) => FormField::Server,
+            _ => FormField::Submit,
+        };
+        return (field, error.to_string());
+    };
+    let names_field = |name: &str| problem.errors.iter().find(|error| error.field == name);
+    if form.register {
+        let asks = [("setup_code", Code::Setup), ("invite", Code::Invite)];
+        let asked =
+            asks.into_iter().find(|(name, _)| names_field(name).is_some() || problem.detail.contains(name));
+        let asked = asked.map(|(_, code)| code).or_else(|| {
+            let detail = problem.detail.to_lowercase();
+            let forbidden = problem.code == ErrorCode::Forbidden;
+            match () {
+                () if forbidden && detail.contains("setup code") => Some(Code::Setup),
+                () if forbidden && detail.contains("invite") => Some(Code::Invite),
+                () => None,
+            }
+        });
+        if let Some(code) = asked {
+            form.asks = Some(code);
+            return (FormField::Code, problem.detail.clone());
+        }
+    }
+    if problem.code == ErrorCode::UsernameTaken {
+        return (FormField::Username, problem.detail.clone());
+    }
+    for (name, field) in [("username", FormField::Username), ("password", FormField::Password)] {
+        if let Some(error) = names_field(name) {
+            return (field, error.detail.clone());
+        }
+    }
+    match problem.code {
+        ErrorCode::Unauthorized => (FormField::Password, problem.detail.clone()),
+        _ => (FormField::Submit, problem.detail.clone()),
+    }
+}

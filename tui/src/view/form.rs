@@ -1,0 +1,112 @@
+//! The form that lets somebody in.
+
+use super::{Pen, composer, inside};
+use crate::state::form::Code;
+use crate::state::{Form, FormField, State};
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Modifier;
+
+/// Columns of the form.
+const WIDTH: u16 = 64;
+/// Columns of the labels.
+const LABEL: u16 = 14;
+
+fn label(form: &Form, field: FormField) -> &'static str {
+    match field {
+        FormField::Server => "Server",
+        FormField::Username => "Name",
+        FormField::Password => "Password",
+        FormField::Again => "Once more",
+        FormField::Code if form.asks == Some(Code::Invite) => "Invite code",
+        FormField::Code => "Setup code",
+        FormField::Submit | FormField::Switch => "",
+    }
+}
+
+/// Draws it.
+pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
+    let theme = &state.theme;
+    let fields = form.fields();
+    let inputs = fields.iter().filter(|field| form.editor(**field).is_some()).count();
+    let roomy = usize::from(state.size.1) >= inputs * 2 + 8;
+    let step = if roomy { 2 } else { 1 };
+    let rows = u16::try_from(inputs).unwrap_or(0) * step + 5;
+    let width = WIDTH.min(state.size.0);
+    let height = (rows + 2).min(state.size.1);
+    let area = Rect::new((state.size.0 - width) / 2, (state.size.1 - height) / 3, width, height);
+    pen.frame(area, if form.register { "chat · make an account" } else { "chat · log in" });
+    let inner = inside(area);
+    let columns = inner.width.saturating_sub(2);
+    let x = inner.x + 1;
+    let mut y = inner.y + (step - 1);
+    for field in &fields {
+        let Some(editor) = form.editor(*field) else { continue };
+        if y >= inner.bottom() {
+            break;
+        }
+        let focused = form.focus == *field && state.overlays.is_empty();
+        let wrong = form.error.as_ref().is_some_and(|(other, _)| other == field);
+        let style = if wrong {
+            theme.bad
+        } else if focused {
+            theme.title
+        } else {
+            theme.dim
+        };
+        pen.fixed(Position::new(x, y), LABEL.min(columns), label(form, *field), style);
+        let line = Rect::new(x + LABEL, y, columns.saturating_sub(LABEL), 1);
+        pen.style(line, theme.chosen.remove_modifier(Modifier::BOLD));
+        if matches!(field, FormField::Password | FormField::Again) {
+            let count = editor.text().chars().count();
+            let before = editor.text().get(..editor.cursor()).map_or(count, |text| text.chars().count());
+            pen.line(Position::new(line.x, y), line.width, &"•".repeat(count), theme.text);
+            if focused {
+                let at = line.x + u16::try_from(before).unwrap_or(line.width);
+                pen.cursor(Position::new(at.min(line.right().saturating_sub(1)), y));
+            }
+        } else {
+            composer::text(editor, line, theme.text, focused, pen);
+        }
+        y += step;
+    }
+    let button = |pen: &mut Pen<'_>, y: u16, field: FormField, text: &'static str| {
+        let focused = form.focus == field;
+        let style = if focused { theme.chosen } else { theme.text };
+        let x = pen.fixed(
+            Position::new(x + LABEL, y),
+            columns.saturating_sub(LABEL),
+            if focused { "▸ " } else { "  " },
+            theme.key,
+        );
+        pen.fixed(Position::new(x, y), columns.saturating_sub(LABEL + 2), text, style);
+    };
+    let (submit, switch) = match (form.busy, form.register) {
+        (true, _) => ("…", "  "),
+        (false, true) => ("Register", "I have an account already"),
+        (false, false) => ("Log in", "I have no account yet"),
+    };
+    button(pen, y, FormField::Submit, submit);
+    button(pen, y + 1, FormField::Switch, switch);
+    if let Some((_, detail)) = &form.error {
+        // An error may be a sentence or two: it has two rows.
+        let spans = [crate::text::Span::plain(chat_shared::display::SafeText::line(detail))];
+        let rows = crate::text::wrap::wrap_line(&spans, columns, 0);
+        for (y, row) in (y + 2..inner.bottom()).zip(rows) {
+            let mut at = x;
+            for segment in row.segments() {
+                at = pen.segment(Position::new(at, y), columns, segment, theme.bad);
+            }
+        }
+    }
+    let hint = if form.back {
+        "Tab moves · Enter goes on · Esc back to the chat · Ctrl-q quits"
+    } else {
+        "Tab moves · Enter goes on · Ctrl-q quits"
+    };
+    pen.fixed(
+        Position::new(area.x + 2, area.bottom().saturating_sub(1)),
+        width.saturating_sub(4),
+        hint,
+        theme.dim,
+    );
+}
