@@ -1,5 +1,6 @@
 //! The terminal client as a library; the program `chat-tui` is a thin shell around it.
 
+pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod credentials;
