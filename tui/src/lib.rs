@@ -1,6 +1,7 @@
 //! The terminal client as a library; the program `chat-tui` is a thin shell around it.
 
 pub mod action;
+pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod command;

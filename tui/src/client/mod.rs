@@ -4,6 +4,23 @@
 //! counts what is unread. Whoever shows it (the full screen, the line mode, a test) asks with a
 //! [`Request`] and is told by [`Update`]s; neither knows sockets, files or clocks of the other.
 
+mod answers;
+mod apply;
+mod calls;
+mod catchup;
+mod counts;
+mod follow;
+mod frames;
+mod loader;
+mod outbox;
+mod reads;
+mod requests;
+mod room;
+mod run;
+mod start;
+
+pub use start::Client;
+
 use crate::error::ClientError;
 use chat_shared::api::{
     Conversation, Edit, Group, Level, Member, Message, Millis, Role, SessionEntry, User, Visibility,
@@ -18,7 +35,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     /// This conversation is shown now: the newest page from the cache at once, and from the server where
-    /// the cache does not reach its head. Answered by [`Update::Page`].
+    /// the cache does not reach its head. Answered by [`Update::Page`] (both may come), or
+    /// [`Update::LoadFailed`].
     Open(ConversationId),
     /// Messages that are not held. Answered by [`Update::Page`] or [`Update::LoadFailed`].
     Load(ConversationId, Want),
@@ -191,7 +209,7 @@ pub enum Update {
     Reset,
     /// Every change of the conversation with a rev in `(from, to]` has been applied; these are the
     /// present states of the messages they made or changed, by rev. A span of messages that was complete up to
-    /// `from` is complete up to `to`.
+    /// `from` is complete up to `to`. Where `from` is `to` no span grows: changes of single messages, as after a gap.
     Applied {
         /// Where.
         conversation: ConversationId,
@@ -213,7 +231,7 @@ pub enum Update {
         /// Insert or replace where rev is newer.
         messages: Vec<Message>,
     },
-    /// Could not be loaded.
+    /// Could not be loaded. The newest page is told as `Before` the highest seq there can be.
     LoadFailed(ConversationId, Want, ClientError),
     /// What waits to be sent to this conversation, in order (empty: nothing).
     Outbox(ConversationId, Vec<Pending>),

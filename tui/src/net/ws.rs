@@ -1,12 +1,14 @@
 //! The WebSocket: connecting, frames in and out, and an access token that does not run out.
 
 use super::http::{Account, now};
+use crate::credentials::Login;
 use crate::error::ClientError;
-use chat_shared::close::{After, after, retry_after_ms};
+use chat_shared::close::{After, CloseCode, after, retry_after_ms};
 use chat_shared::frame::{ClientFrame, SUBPROTOCOL, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -17,6 +19,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `ready` with 2,000 conversations is the longest honest frame.
 const FRAME_MAX: usize = 16 << 20;
+/// Every other frame is shorter: the longest text, each byte escaped, with all its reactions.
+const LATER_FRAME_MAX: usize = 1 << 20;
+/// A peer that does not read for so long is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An open connection.
 pub struct Socket {
@@ -24,7 +30,10 @@ pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     heartbeat: Duration,
     heard: Instant,
+    pinged: bool,
     renew_at: Instant,
+    /// Under way.
+    renewing: Option<JoinHandle<Result<Login, ClientError>>>,
     token: String,
 }
 
@@ -35,6 +44,8 @@ pub enum Lost {
     Reconnect(Option<Duration>),
     /// Do not.
     Stop(String),
+    /// The session has ended.
+    Ended(String),
 }
 
 impl Socket {
@@ -68,6 +79,8 @@ impl Socket {
             stream,
             heartbeat: CONNECT_TIMEOUT,
             heard: Instant::now(),
+            pinged: false,
+            renewing: None,
             renew_at: renewal(login.access_expires_at),
             token: login.access_token,
         };
@@ -80,41 +93,57 @@ impl Socket {
             }
             Ok(_) => Err(ClientError::Other("the server does not speak this protocol.".into())),
             Err(Lost::Reconnect(_)) => Err(unreachable("the connection was closed".into())),
-            Err(Lost::Stop(reason)) => Err(ClientError::Closed(reason)),
+            Err(Lost::Stop(reason) | Lost::Ended(reason)) => Err(ClientError::Closed(reason)),
         }
     }
 
     /// Says something.
     pub async fn send(&mut self, frame: &ClientFrame) -> Result<(), Lost> {
-        self.stream.send(Message::text(frame.to_json())).await.map_err(|_| Lost::Reconnect(None))
+        let sending = self.stream.send(Message::text(frame.to_json()));
+        match tokio::time::timeout(SEND_TIMEOUT, sending).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Lost::Reconnect(None)),
+        }
+    }
+
+    /// Says good-bye; nothing is waited for.
+    pub async fn close(mut self) {
+        let closing = self.stream.close(None);
+        let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
     }
 
     /// The next frame. The token is renewed and the server pinged in between. Dropping the future
     /// loses nothing.
     pub async fn next(&mut self) -> Result<ServerFrame, Lost> {
         loop {
-            let quiet = self.heard + self.heartbeat * 2;
+            let patience = self.heartbeat * if self.pinged { 2 } else { 1 };
+            let renewal = renewed(&mut self.renewing, self.renew_at, &self.account, &self.token);
             tokio::select! {
                 message = self.stream.next() => {
                     self.heard = Instant::now();
+                    self.pinged = false;
                     match message {
-                        Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                            Ok(frame) => return Ok(frame),
-                            Err(_) => return Err(Lost::Stop("it sent what is not of this protocol".into())),
-                        },
+                        Some(Ok(Message::Text(text))) => return read(&text),
                         Some(Ok(Message::Close(frame))) => return Err(closed(frame.map(|f| (u16::from(f.code), f.reason.to_string())))),
                         Some(Ok(_)) => {}
+                        Some(Err(Error::Capacity(error))) => return Err(Lost::Stop(format!("it sent too much at once ({error})"))),
                         Some(Err(_)) | None => return Err(Lost::Reconnect(None)),
                     }
                 }
-                () = tokio::time::sleep_until(self.renew_at) => self.renew().await?,
-                () = tokio::time::sleep_until(quiet) => return Err(Lost::Reconnect(None)),
+                login = renewal => self.renewed(login).await?,
+                () = tokio::time::sleep_until(self.heard + patience) => {
+                    if self.pinged {
+                        return Err(Lost::Reconnect(None));
+                    }
+                    self.pinged = true;
+                    self.send(&ClientFrame::Ping { id: None }).await?;
+                }
             }
         }
     }
 
-    async fn renew(&mut self) -> Result<(), Lost> {
-        match self.account.access_token(Some(&self.token)).await {
+    async fn renewed(&mut self, login: Result<Login, ClientError>) -> Result<(), Lost> {
+        match login {
             Ok(login) => {
                 self.renew_at = renewal(login.access_expires_at);
                 self.token = login.access_token.clone();
@@ -124,8 +153,36 @@ impl Socket {
                 self.renew_at = Instant::now() + Duration::from_secs(5);
                 Ok(())
             }
-            Err(error) => Err(Lost::Stop(error.to_string())),
+            Err(error) => Err(Lost::Ended(error.to_string())),
         }
+    }
+}
+
+/// A fresh token when it is time. It is fetched in a task, so that dropping this future does not begin it anew.
+async fn renewed(
+    renewing: &mut Option<JoinHandle<Result<Login, ClientError>>>,
+    at: Instant,
+    account: &Account,
+    token: &str,
+) -> Result<Login, ClientError> {
+    if renewing.is_none() {
+        tokio::time::sleep_until(at).await;
+    }
+    let task = renewing.get_or_insert_with(|| {
+        let (account, token) = (account.clone(), token.to_owned());
+        tokio::spawn(async move { account.access_token(Some(&token)).await })
+    });
+    let login = task.await;
+    *renewing = None;
+    login.unwrap_or_else(|error| Err(ClientError::Other(error.to_string())))
+}
+
+fn read(text: &str) -> Result<ServerFrame, Lost> {
+    match serde_json::from_str(text) {
+        Ok(frame @ ServerFrame::Ready { .. }) => Ok(frame),
+        Ok(_) if text.len() > LATER_FRAME_MAX => Err(Lost::Stop("it sent too much at once".into())),
+        Ok(frame) => Ok(frame),
+        Err(_) => Err(Lost::Stop("it sent what is not of this protocol".into())),
     }
 }
 
@@ -137,7 +194,9 @@ fn renewal(expires_at: i64) -> Instant {
 
 fn closed(frame: Option<(u16, String)>) -> Lost {
     let (code, reason) = frame.map_or((None, String::new()), |(code, reason)| (Some(code), reason));
+    let over = [CloseCode::SessionEnded.code(), CloseCode::AccountDisabled.code()];
     match after(code) {
+        After::Stop if code.is_some_and(|code| over.contains(&code)) => Lost::Ended(reason),
         After::Stop => Lost::Stop(reason),
         After::Reconnect => Lost::Reconnect(retry_after_ms(&reason).map(Duration::from_millis)),
     }

@@ -83,7 +83,7 @@ pub async fn tail(account: &Account, targets: &[String], json: bool) -> Result<(
             Err(_) => Lost::Reconnect(None),
         };
         match lost {
-            Lost::Stop(reason) => return Err(ClientError::Closed(reason)),
+            Lost::Stop(reason) | Lost::Ended(reason) => return Err(ClientError::Closed(reason)),
             Lost::Reconnect(asked) => {
                 tokio::time::sleep(backoff.next(random()).max(asked.unwrap_or(Duration::ZERO))).await;
             }
