@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::app::{self, Options};
+use crate::config;
 use crate::error::{ClientError, exit};
 use crate::home::Home;
 use crate::net::http::Account;
@@ -20,6 +22,18 @@ struct Cli {
     /// The server; after a log-in the one used last
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
+    /// Allow http to another machine: the password crosses the network unencrypted
+    #[arg(long)]
+    insecure: bool,
+    /// Look around on made-up data, without a server
+    #[arg(long)]
+    demo: bool,
+    /// Say what is wrong with the configuration file, and end
+    #[arg(long)]
+    check_config: bool,
+    /// Print a configuration file with every setting, and end
+    #[arg(long)]
+    example_config: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -161,10 +175,14 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
 
 async fn dispatch(cli: Cli) -> Result<(), ClientError> {
     let server = cli.server.as_deref();
+    if cli.example_config {
+        return oneshot::print(&config::example());
+    }
+    if cli.check_config {
+        return check_config();
+    }
     let Some(command) = cli.command else {
-        return Err(ClientError::Other(
-            "the full-screen client is not there yet. Commands: register, login, send, tail, history, groups, users (see --help).".into(),
-        ));
+        return full_screen(&cli).await;
     };
     let home = Home::open()?;
     let account = || Account::open(&home, server);
@@ -197,4 +215,36 @@ async fn dispatch(cli: Cli) -> Result<(), ClientError> {
         Command::Leave { name } => oneshot::leave(&account()?, &name).await,
         Command::Create { name, topic, private } => oneshot::create(&account()?, &name, topic, private).await,
     }
+}
+
+fn config_path() -> Result<std::path::PathBuf, ClientError> {
+    config::path()
+        .ok_or_else(|| ClientError::Other("there is no home directory. Say where with CHAT_TUI_HOME.".into()))
+}
+
+fn check_config() -> Result<(), ClientError> {
+    let path = config_path()?;
+    let (_, mistakes) = config::load(&path).map_err(ClientError::Other)?;
+    if mistakes.is_empty() {
+        let found = if path.exists() { "is right" } else { "is not there; everything is as it comes" };
+        return oneshot::print(&format!("{} {found}.\n", path.display()));
+    }
+    let lines: Vec<String> =
+        mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect();
+    Err(ClientError::Usage(lines.join("\n")))
+}
+
+async fn full_screen(cli: &Cli) -> Result<(), ClientError> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(ClientError::Usage(
+            "the full-screen client needs a terminal. In scripts and pipes: send, tail, history (see --help).".into(),
+        ));
+    }
+    let path = config_path()?;
+    let (config, mistakes) = config::load(&path).map_err(ClientError::Other)?;
+    let mistakes = mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect();
+    let home = if cli.demo { None } else { Some(Home::open()?) };
+    let options = Options { server: cli.server.clone(), demo: cli.demo, insecure: cli.insecure };
+    app::start(home, config, mistakes, options).await
 }

@@ -1,6 +1,7 @@
 //! The terminal client as a library; the program `chat-tui` is a thin shell around it.
 
 pub mod action;
+pub mod app;
 pub mod cache;
 pub mod cli;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod layout;
 pub mod net;
 pub mod oneshot;
 pub mod state;
+pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod update;

@@ -17,7 +17,7 @@ const GROUP_MS: Millis = 5 * 60_000;
 /// Below this width names stand above their messages, not beside them.
 const BESIDE_FROM: u16 = 50;
 /// Columns of the time at the right, with the space before it.
-const TIME_WIDTH: u16 = 6;
+const TIME_WIDTH: u16 = 7;
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use chat_shared::ConversationId;
 /// Messages above the view that are looked at for a gap, so that older ones are there before they are needed.
 const AHEAD: usize = 20;
 
+pub(crate) use commands::flush;
 pub(crate) use keys::contexts;
 
 /// Changes the state; returns what is to be done.

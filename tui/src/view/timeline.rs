@@ -162,7 +162,7 @@ fn row(state: &State, scene: &Scene<'_>, visible: &Visible, area: Rect, pen: &mu
         x = pen.segment(Position::new(x, area.y), end.saturating_sub(x), segment, base);
     }
     if let (Some(time), true) = (&row.time, scene.columns.time > 0) {
-        pen.right(area.right(), area.y, 5, time, theme.dim);
+        pen.right(area.right().saturating_sub(1), area.y, 5, time, theme.dim);
     }
     if scene.place.selected == Some(visible.item) {
         pen.style(area, theme.selected);

@@ -1,0 +1,262 @@
+//! The full-screen client put together: one loop that waits for an event, takes what else is there, lets the
+//! state change, has done what is wanted, and draws once. While nothing happens it sleeps.
+
+mod effects;
+mod source;
+
+pub use source::Source;
+
+use crate::config::Config;
+use crate::demo::Demo;
+use crate::error::ClientError;
+use crate::event::{Event, Timed};
+use crate::home::Home;
+use crate::keymap::Key;
+use crate::state::{Form, Screen, State};
+use crate::terminal::{self, Osc, Terminal};
+use crate::theme::ThemeName;
+use crate::update::update;
+use crate::view;
+use chat_shared::api::Millis;
+use crossterm::event::{Event as Input, EventStream, KeyEventKind};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use jiff::tz::TimeZone;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Events that are taken before the screen is drawn: enough that a flood is drawn seldom, few enough
+/// that a key is seen soon.
+const AT_ONCE: usize = 512;
+/// The first frame waits so long for the cache, so that it is not an empty one.
+const FIRST_FRAME: Duration = Duration::from_millis(80);
+
+/// What the program was asked to begin with.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The server, if one was named.
+    pub server: Option<String>,
+    /// On made-up data.
+    pub demo: bool,
+    /// Allow http to another machine.
+    pub insecure: bool,
+}
+
+/// Milliseconds since the epoch.
+pub fn now() -> Millis {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Runs the full-screen client until it is quit.
+pub async fn start(
+    home: Option<Home>,
+    config: Config,
+    mistakes: Vec<String>,
+    options: Options,
+) -> Result<(), ClientError> {
+    let theme = config.theme.resolve(
+        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        true_color(),
+        light_background(),
+    );
+    let auto = ThemeName::Auto.resolve(false, true_color(), light_background());
+    let zone = if options.demo { TimeZone::UTC } else { TimeZone::system() };
+    let mut state = State::new(config, theme, zone, terminal::size());
+    state.auto_theme = if config_is_auto(&state) { theme } else { auto };
+    state.now = now();
+    for mistake in mistakes {
+        state.say(crate::state::Tone::Bad, mistake);
+    }
+    let source = first_source(home.as_ref(), &mut state, &options)?;
+    let failed = |error: io::Error| ClientError::Other(format!("the terminal cannot be used: {error}"));
+    let terminal = Terminal::enter(state.config.mouse, state.config.hyperlinks).map_err(failed)?;
+    let (told, tell) = mpsc::unbounded_channel();
+    let app = App {
+        state,
+        terminal,
+        source,
+        home,
+        insecure: options.insecure,
+        told,
+        tell,
+        title: String::new(),
+        quit: false,
+    };
+    app.run(EventStream::new()).await.map_err(failed)
+}
+
+fn config_is_auto(state: &State) -> bool {
+    state.config.theme == ThemeName::Auto
+}
+
+/// What the terminal says it can.
+fn true_color() -> bool {
+    let is = |name: &str, wanted: &[&str]| {
+        std::env::var(name).is_ok_and(|value| wanted.iter().any(|wanted| value.contains(wanted)))
+    };
+    is("COLORTERM", &["truecolor", "24bit"])
+        || is("TERM", &["direct", "kitty", "ghostty", "foot", "alacritty"])
+}
+
+/// `COLORFGBG` is `15;0` on dark and `0;15` on light backgrounds, where it is told at all.
+fn light_background() -> Option<bool> {
+    let background: u8 = std::env::var("COLORFGBG").ok()?.rsplit(';').next()?.parse().ok()?;
+    Some(matches!(background, 7 | 9..=15))
+}
+
+/// The stored log-in is followed at once; without one the form is shown.
+fn first_source(home: Option<&Home>, state: &mut State, options: &Options) -> Result<Source, ClientError> {
+    if options.demo {
+        state.screen = Screen::Chat;
+        return Ok(Source::demo(Demo::new()));
+    }
+    let Some(home) = home else { return Ok(Source::none()) };
+    let wanted = options.server.clone().or_else(|| state.config.server.clone());
+    match Source::open(home, wanted.as_deref()) {
+        Ok(source) => {
+            state.screen = Screen::Chat;
+            Ok(source)
+        }
+        Err(ClientError::NotLoggedIn) => {
+            state.screen = Screen::Form(Box::new(Form::new(wanted.unwrap_or_default())));
+            Ok(Source::none())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The running program.
+struct App {
+    state: State,
+    terminal: Terminal,
+    source: Source,
+    home: Option<Home>,
+    insecure: bool,
+    /// Where tasks of ours tell what came of them.
+    told: mpsc::UnboundedSender<Event>,
+    tell: mpsc::UnboundedReceiver<Event>,
+    title: String,
+    quit: bool,
+}
+
+impl App {
+    async fn run(mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut resumed = signal(SignalKind::from_raw(18))?;
+        let first = tokio::time::Instant::now() + FIRST_FRAME;
+        let mut waits = self.source.is_starting();
+        while !self.quit {
+            if !waits {
+                self.draw()?;
+            }
+            let tick =
+                self.state.next_tick().map(|at| Duration::from_millis((at - now()).max(1).unsigned_abs()));
+            let event = tokio::select! {
+                biased;
+                _ = terminate.recv() => break,
+                _ = hang_up.recv() => break,
+                _ = resumed.recv() => {
+                    self.terminal.resume()?;
+                    Some(resize())
+                }
+                next = input.next() => match next {
+                    Some(Ok(next)) => translate(next),
+                    // The terminal is gone.
+                    Some(Err(_)) | None => break,
+                },
+                Some(event) = self.tell.recv() => Some(event),
+                update = self.source.next() => Some(Event::Client(update)),
+                () = sleep(tick) => Some(Event::Tick),
+                () = tokio::time::sleep_until(first), if waits => {
+                    waits = false;
+                    None
+                }
+            };
+            if let Some(event) = event {
+                waits &= matches!(event, Event::Tick);
+                self.take(event).await?;
+            }
+            for _ in 0..AT_ONCE {
+                let next = match input.next().now_or_never() {
+                    Some(Some(Ok(next))) => translate(next),
+                    Some(_) => None,
+                    None => {
+                        match self.tell.try_recv().ok().or_else(|| self.source.try_next().map(Event::Client))
+                        {
+                            Some(event) => Some(event),
+                            None => break,
+                        }
+                    }
+                };
+                if let Some(event) = next {
+                    self.take(event).await?;
+                }
+            }
+        }
+        self.end().await;
+        Ok(())
+    }
+
+    async fn take(&mut self, event: Event) -> io::Result<()> {
+        for effect in update(&mut self.state, Timed { now: now(), event }) {
+            self.run_effect(effect).await?;
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let state = &self.state;
+        self.terminal.screen.draw(state.size, |buffer| view::draw(state, buffer))?;
+        let title = title(state);
+        if title != self.title {
+            self.terminal.osc(&Osc::title(&title))?;
+            self.title = title;
+        }
+        Ok(())
+    }
+}
+
+async fn sleep(length: Option<Duration>) {
+    match length {
+        Some(length) => tokio::time::sleep(length).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn resize() -> Event {
+    let (columns, rows) = terminal::size();
+    Event::Resize(columns, rows)
+}
+
+/// What the terminal sent as an event of ours.
+fn translate(input: Input) -> Option<Event> {
+    Some(match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => Event::Key(Key::from(key)),
+        Input::Key(_) => return None,
+        Input::Mouse(mouse) => Event::Mouse(mouse),
+        Input::Paste(text) => Event::Paste(text),
+        Input::Resize(columns, rows) => Event::Resize(columns, rows),
+        Input::FocusGained => Event::Focus(true),
+        Input::FocusLost => Event::Focus(false),
+    })
+}
+
+/// The window's title: what is unread stands first, so that it is seen in a list of windows.
+fn title(state: &State) -> String {
+    let (mut unread, mut mentions) = state.rooms.unread_elsewhere(None, state.now);
+    if state.conversation().is_none() && state.rooms.is_empty() {
+        (unread, mentions) = (0, 0);
+    }
+    let name = state.conversation().map(crate::state::name_of).unwrap_or_else(|| "chat".to_owned());
+    let server = if state.server_name.is_empty() { &state.server } else { &state.server_name };
+    let place = if server.is_empty() { name } else { format!("{name} — {server}") };
+    match (unread, mentions) {
+        (0, _) => place,
+        (unread, 0) => format!("({unread}) {place}"),
+        (unread, mentions) => format!("({unread}, @{mentions}) {place}"),
+    }
+}
