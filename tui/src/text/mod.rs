@@ -4,10 +4,12 @@
 //! only thing that rows are made of, cannot be had from anything else. Colours are no matter of this
 //! module; it says what a piece is, the theme what that looks like.
 
+pub mod careful;
 pub mod fuzzy;
 mod inline;
 pub mod links;
 pub mod markdown;
+pub mod paint;
 pub mod width;
 pub mod wrap;
 
@@ -122,6 +124,9 @@ impl Segment {
         &self.look
     }
 }
+
+#[cfg(test)]
+mod hostile_tests;
 
 #[cfg(test)]
 mod tests {

@@ -68,6 +68,11 @@ impl Cluster<'_> {
         let parts: u16 = self.shown().chars().map(char_width).sum();
         parts.saturating_sub(self.width)
     }
+
+    /// May a terminal without grapheme clusters take it for several, each in cells of its own?
+    pub fn is_joined(&self) -> bool {
+        self.shown().chars().filter(|c| char_width(*c) > 0).nth(1).is_some()
+    }
 }
 
 /// The clusters of one line. A control character counts as a replacement, though safe text has none.
@@ -100,16 +105,31 @@ fn place(text: &str) -> (Option<Cow<'static, str>>, u16) {
     if width > COLUMNS_MAX {
         return (Some(Cow::Borrowed(REPLACEMENT)), 1);
     }
-    // A lone mark; nothing in it moves a terminal's cursor.
-    if width == 0 || text.chars().all(|c| char_width(c) == 0) {
+    // What begins with nothing wide would be drawn into the cell before it: a lone mark, or a letter
+    // of the few that stand before another.
+    let lead: usize = text.chars().take_while(|c| char_width(*c) == 0).map(char::len_utf8).sum();
+    if lead > 0 {
         let carried = format!("\u{25CC}{text}");
         let width = carried.cell_width();
-        if carried.graphemes(true).nth(1).is_none() && width > 0 {
+        if lead == text.len() && carried.graphemes(true).nth(1).is_none() && width > 0 {
             return (Some(Cow::Owned(carried)), width);
         }
-        return (Some(Cow::Borrowed(REPLACEMENT)), 1);
+        let rest = format!("{REPLACEMENT}{}", &text[lead..]);
+        let width = rest.cell_width();
+        return (Some(Cow::Owned(rest)), width);
     }
     (None, width)
+}
+
+/// Do terminals agree on its width? Of a cluster of several, of emoji and of symbols they do not.
+pub fn is_certain(symbol: &str) -> bool {
+    let mut chars = symbol.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => {
+            matches!(c, ' '..='~' | '\u{2500}'..='\u{259F}') || c.is_alphabetic() && char_width(c) == 1
+        }
+        (first, _) => first.is_none(),
+    }
 }
 
 fn char_width(c: char) -> u16 {
