@@ -19,7 +19,7 @@ use crate::update::update;
 use crate::view;
 use chat_shared::api::Millis;
 use crossterm::event::{Event as Input, EventStream, KeyEventKind};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use jiff::tz::TimeZone;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -181,16 +181,19 @@ impl App {
                 self.take(event).await?;
             }
             for _ in 0..AT_ONCE {
-                let next = match input.next().now_or_never() {
+                // Polled with our own waker: the terminal's stream keeps the first one that it is shown.
+                let there = tokio::select! {
+                    biased;
+                    next = input.next() => Some(next),
+                    () = std::future::ready(()) => None,
+                };
+                let next = match there {
                     Some(Some(Ok(next))) => translate(next),
                     Some(_) => None,
-                    None => {
-                        match self.tell.try_recv().ok().or_else(|| self.source.try_next().map(Event::Client))
-                        {
-                            Some(event) => Some(event),
-                            None => break,
-                        }
-                    }
+                    None => match self.tell.try_recv().ok().or_else(|| self.source.try_next().map(Event::Client)) {
+                        Some(event) => Some(event),
+                        None => break,
+                    },
                 };
                 if let Some(event) = next {
                     self.take(event).await?;

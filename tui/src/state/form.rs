@@ -149,9 +149,8 @@ impl Form {
     pub fn switch(&mut self) {
         self.register = !self.register;
         self.error = None;
-        if !self.fields().contains(&self.focus) {
-            self.focus = FormField::Password;
-        }
+        let empty = |field: &FormField| self.editor(*field).is_some_and(Editor::is_empty);
+        self.focus = self.fields().into_iter().find(empty).unwrap_or(FormField::Submit);
     }
 
     /// What is to be done, or what is wrong with which field.
