@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::net::http::Account;
 use crate::oneshot::{self, Enter};
 use chat_shared::display::SafeText;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 
 /// A terminal client for chat-server, and its commands for scripts.
@@ -127,6 +127,17 @@ enum Command {
         /// With or without #
         name: String,
     },
+    /// Print the completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// Made if it is not there
+        #[arg(default_value = ".", value_name = "DIR")]
+        directory: std::path::PathBuf,
+    },
     /// Make a group
     Create {
         /// With or without #
@@ -184,6 +195,11 @@ async fn dispatch(cli: Cli) -> Result<(), ClientError> {
     let Some(command) = cli.command else {
         return full_screen(&cli).await;
     };
+    match &command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Man { directory } => return man(directory),
+        _ => {}
+    }
     let home = Home::open()?;
     let account = || Account::open(&home, server);
     let entering = |args: EnterArgs| -> Result<Enter, ClientError> {
@@ -199,6 +215,8 @@ async fn dispatch(cli: Cli) -> Result<(), ClientError> {
         })
     };
     match command {
+        // Answered above: they need no home.
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
         Command::Register { enter, display_name, invite, setup_code } => {
             let enter = Enter { register: true, display_name, invite, setup_code, ..entering(enter)? };
             oneshot::enter(&home, enter).await
@@ -247,4 +265,17 @@ async fn full_screen(cli: &Cli) -> Result<(), ClientError> {
     let home = if cli.demo { None } else { Some(Home::open()?) };
     let options = Options { server: cli.server.clone(), demo: cli.demo, insecure: cli.insecure };
     app::start(home, config, mistakes, options).await
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), ClientError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "chat-tui", &mut text);
+    oneshot::print(&String::from_utf8_lossy(&text))
+}
+
+fn man(directory: &std::path::Path) -> Result<(), ClientError> {
+    let written =
+        std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
+    written.map_err(|error| ClientError::file(directory, &error))?;
+    oneshot::print(&format!("The pages are in {}.\n", directory.display()))
 }

@@ -1,6 +1,6 @@
 //! Doing what the state wants done.
 
-use super::{App, Source, resize};
+use super::{App, Source, resize, servers};
 use crate::client::Request;
 use crate::effect::{Effect, LogIn};
 use crate::error::ClientError;
@@ -85,6 +85,7 @@ impl App {
     async fn start(&mut self, server: &str) {
         self.source.end().await;
         let Some(home) = &self.home else { return };
+        self.state.servers = servers(Some(home));
         match Source::open(home, Some(server)) {
             Ok(source) => {
                 self.source = source;

@@ -70,6 +70,7 @@ pub async fn start(
     for mistake in mistakes {
         state.say(crate::state::Tone::Bad, mistake);
     }
+    state.servers = servers(home.as_ref());
     let source = first_source(home.as_ref(), &mut state, &options)?;
     let failed = |error: io::Error| ClientError::Other(format!("the terminal cannot be used: {error}"));
     let terminal = Terminal::enter(state.config.mouse, state.config.hyperlinks).map_err(failed)?;
@@ -86,6 +87,12 @@ pub async fn start(
         quit: false,
     };
     app.run(EventStream::new()).await.map_err(failed)
+}
+
+/// Servers with a stored log-in, and whose it is. A damaged file is told by whoever needs it.
+fn servers(home: Option<&Home>) -> Vec<(String, String)> {
+    let logins = home.and_then(|home| crate::credentials::read(home).ok()).unwrap_or_default();
+    logins.servers.into_iter().map(|(server, login)| (server, login.username)).collect()
 }
 
 fn config_is_auto(state: &State) -> bool {
@@ -190,10 +197,13 @@ impl App {
                 let next = match there {
                     Some(Some(Ok(next))) => translate(next),
                     Some(_) => None,
-                    None => match self.tell.try_recv().ok().or_else(|| self.source.try_next().map(Event::Client)) {
-                        Some(event) => Some(event),
-                        None => break,
-                    },
+                    None => {
+                        match self.tell.try_recv().ok().or_else(|| self.source.try_next().map(Event::Client))
+                        {
+                            Some(event) => Some(event),
+                            None => break,
+                        }
+                    }
                 };
                 if let Some(event) = next {
                     self.take(event).await?;

@@ -54,8 +54,6 @@ pub struct Form {
     pub error: Option<(FormField, String)>,
     /// Is an answer awaited?
     pub busy: bool,
-    /// Servers with a log-in that can be chosen.
-    pub known: Vec<String>,
     /// Can it be left with Esc, back to the chat?
     pub back: bool,
 }
@@ -85,7 +83,6 @@ impl Form {
             focus: FormField::Username,
             error: None,
             busy: false,
-            known: Vec::new(),
             back: false,
         }
     }

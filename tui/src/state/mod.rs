@@ -117,6 +117,8 @@ pub struct State {
     pub server_name: String,
     /// Who is logged in.
     pub me: String,
+    /// Servers with a stored log-in, and whose it is.
+    pub servers: Vec<(String, String)>,
     /// Does the cache outlive the program?
     pub kept: bool,
     /// What the server wants.
@@ -178,6 +180,7 @@ impl State {
             server: String::new(),
             server_name: String::new(),
             me: String::new(),
+            servers: Vec::new(),
             kept: true,
             limits: Limits::default(),
             connection: Connection::Connecting,
@@ -209,6 +212,7 @@ impl State {
         *self = Self {
             now: self.now,
             auto_theme: self.auto_theme,
+            servers: std::mem::take(&mut self.servers),
             focused: self.focused,
             notes: std::mem::take(&mut self.notes),
             toast_until: self.toast_until,

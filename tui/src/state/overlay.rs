@@ -63,6 +63,8 @@ pub enum ListPurpose {
     History,
     /// Open a link.
     Links,
+    /// Follow another server.
+    Servers,
     /// All about this message; more is read for it.
     Details(ConversationId, Seq),
 }
@@ -90,6 +92,8 @@ pub enum Choice {
     Text(String),
     /// A link.
     Link(String),
+    /// A server with a stored log-in; `None`: another one.
+    Server(Option<String>),
 }
 
 /// A row.

@@ -8,8 +8,8 @@ use crate::effect::Effect;
 use crate::layout;
 use crate::state::overlay::{Answer, Asked};
 use crate::state::{
-    Choice, Confirm, Errand, Form, List, ListPurpose, ListRow, Overlay, Question, Screen, State, Tone,
-    name_of,
+    Choice, Confirm, Errand, Form, FormField, List, ListPurpose, ListRow, Overlay, Question, Screen, State,
+    Tone, name_of,
 };
 use crate::theme::{Theme, ThemeName};
 use chat_shared::ConversationId;
@@ -173,17 +173,19 @@ pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
         },
         Command::Settings => settings(state),
         Command::Server(None) => {
-            let mut form = Form::new(state.server.clone());
-            form.back = true;
-            state.overlays.clear();
-            state.screen = Screen::Form(Box::new(form));
+            let mut rows: Vec<ListRow> = state
+                .servers
+                .iter()
+                .map(|(server, name)| {
+                    ListRow::new(server.clone(), format!("@{name}"), Choice::Server(Some(server.clone())))
+                })
+                .collect();
+            rows.push(ListRow::new("another server…", "", Choice::Server(None)));
+            let list =
+                List::new("Servers", ListPurpose::Servers, rows).searchable().hinted("Enter goes there");
+            state.overlays.push(Overlay::List(Box::new(list)));
         }
-        Command::Server(Some(server)) => {
-            let mut form = Form::new(server);
-            form.back = true;
-            state.overlays.clear();
-            state.screen = Screen::Form(Box::new(form));
-        }
+        Command::Server(Some(server)) => to_server(state, Some(server), out),
         Command::Logout => {
             let detail = "Drafts and unsent messages are kept on this machine.";
             confirm(state, "Log out?".into(), detail, "log out", Answer::Logout);
@@ -191,6 +193,24 @@ pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
         Command::Reconnect => out.push(Effect::Client(Request::Reconnect)),
         Command::Help(topic) => lists::help(state, topic.as_deref()),
         Command::Quit => ask_quit(state, out),
+    }
+}
+
+/// To a server with a stored log-in, or to the form for any other.
+pub(super) fn to_server(state: &mut State, server: Option<String>, out: &mut Vec<Effect>) {
+    let known = server.as_ref().is_some_and(|server| state.servers.iter().any(|(other, _)| other == server));
+    match server {
+        Some(server) if known => {
+            flush(state, out);
+            out.push(Effect::Start(server));
+        }
+        server => {
+            let mut form = Form::new(server.unwrap_or_default());
+            form.focus = FormField::Server;
+            form.back = true;
+            state.overlays.clear();
+            state.screen = Screen::Form(Box::new(form));
+        }
     }
 }
 

@@ -130,6 +130,7 @@ pub(super) fn take(state: &mut State, out: &mut Vec<Effect>) {
             compose::edit(state, Edit::TextEnd, out);
         }
         Choice::Link(link) => select::ask_open(state, &link),
+        Choice::Server(server) => commands::to_server(state, server, out),
     }
 }
 
@@ -212,7 +213,14 @@ pub(super) fn switcher_rows(state: &State) -> Vec<ListRow> {
     for user in &state.people {
         let name = format!("@{}", user.username);
         if state.rooms.by_name(&name).is_none() {
-            rows.push(ListRow::new(name, user.display_name.clone(), Choice::User(user.username.to_string())));
+            let about = if user.username.as_str() == state.me {
+                "notes to yourself".to_owned()
+            } else if user.display_name == user.username.as_str() {
+                String::new()
+            } else {
+                user.display_name.clone()
+            };
+            rows.push(ListRow::new(name, about, Choice::User(user.username.to_string())));
         }
     }
     for group in state.groups.iter().filter(|group| !group.joined) {
