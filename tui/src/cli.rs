@@ -20,6 +20,9 @@ struct Cli {
     /// The server; after a log-in the one used last
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
+    /// Lines in and lines out: for screen readers, dumb terminals and pipes
+    #[arg(long)]
+    plain: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -162,6 +165,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
 async fn dispatch(cli: Cli) -> Result<(), ClientError> {
     let server = cli.server.as_deref();
     let Some(command) = cli.command else {
+        if cli.plain {
+            let home = Home::open()?;
+            return crate::plain::run(&home, Account::open(&home, server)?).await;
+        }
         return Err(ClientError::Other(
             "the full-screen client is not there yet. Commands: register, login, send, tail, history, groups, users (see --help).".into(),
         ));

@@ -8,3 +8,4 @@ pub mod error;
 pub mod home;
 pub mod net;
 pub mod oneshot;
+pub mod plain;
