@@ -23,6 +23,8 @@ use uuid::Uuid;
 
 /// Longest line that is read: the longest message and a command before it.
 const LINE_MAX: u64 = BODY_MAX_BYTES as u64 + 256;
+/// Messages that wait before the next line is read: a pipe is to wait, not to fill the outbox.
+const WAITING_MAX: usize = 100;
 /// The errand that is under way, of which there is one at a time.
 const DIRECT: u64 = 1;
 
@@ -67,7 +69,7 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
     };
     let mut open = true;
     loop {
-        let listens = open && plain.started && plain.waiting.is_none();
+        let listens = open && plain.started && plain.waiting.is_none() && plain.sending() < WAITING_MAX;
         tokio::select! {
             update = updates.recv() => match update {
                 Some(Update::Ended(Some(reason))) => return Err(ClientError::Other(reason)),
@@ -79,7 +81,7 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
                 None => open = false,
             },
         }
-        let nothing_waits = plain.started && plain.waiting.is_none() && !plain.is_sending();
+        let nothing_waits = plain.started && plain.waiting.is_none() && plain.sending() == 0;
         if plain.over.is_some() || (!open && nothing_waits) {
             plain.client.ask(Request::Quit);
         }
@@ -112,9 +114,9 @@ impl Plain {
         SafeText::line(&name).to_string()
     }
 
-    /// Is anything still to be sent?
-    fn is_sending(&self) -> bool {
-        self.outbox.values().flatten().any(|pending| pending.failed.is_none())
+    /// How much is still to be sent?
+    fn sending(&self) -> usize {
+        self.outbox.values().flatten().filter(|pending| pending.failed.is_none()).count()
     }
 
     fn end(&self) -> Result<(), ClientError> {
