@@ -2,4 +2,5 @@
 
 mod chat;
 mod harness;
+mod hostile;
 mod kills;
