@@ -34,6 +34,9 @@ struct Cli {
     /// Print a configuration file with every setting, and end
     #[arg(long)]
     example_config: bool,
+    /// Lines in and lines out: for screen readers, dumb terminals and pipes
+    #[arg(long)]
+    plain: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -193,6 +196,10 @@ async fn dispatch(cli: Cli) -> Result<(), ClientError> {
         return check_config();
     }
     let Some(command) = cli.command else {
+        if cli.plain {
+            let home = Home::open()?;
+            return crate::plain::run(&home, Account::open(&home, server)?).await;
+        }
         return full_screen(&cli).await;
     };
     match &command {

@@ -19,6 +19,7 @@ pub mod keymap;
 pub mod layout;
 pub mod net;
 pub mod oneshot;
+pub mod plain;
 pub mod state;
 pub mod terminal;
 pub mod text;

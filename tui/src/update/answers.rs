@@ -56,22 +56,20 @@ pub(super) fn answer(
             }
         }
         (Errand::Details, Answer::Edits(_, _, edits)) => {
-            let rows = edits
-                .iter()
-                .map(|edit| {
-                    ListRow::new(edit.body.clone(), date_and_clock(&state.zone, edit.edited_at), Choice::None)
-                })
-                .collect();
+            let mut rows = Vec::new();
+            for edit in &edits {
+                rows.push(ListRow::new("", date_and_clock(&state.zone, edit.edited_at), Choice::None));
+                rows.extend(lists::wrapped(state, &edit.body));
+            }
             lists::more_details(state, "Its texts, the first as sent", rows);
         }
         (Errand::Details, Answer::Messages(messages)) => {
-            let rows = messages
-                .iter()
-                .map(|message| {
-                    let label = format!("{}: {}", message.sender.username, message.body);
-                    ListRow::new(label, date_and_clock(&state.zone, message.sent_at), Choice::None)
-                })
-                .collect();
+            let mut rows = Vec::new();
+            for message in &messages {
+                let at = date_and_clock(&state.zone, message.sent_at);
+                rows.push(ListRow::new(format!("{}:", message.sender.username), at, Choice::None));
+                rows.extend(lists::wrapped(state, &message.body));
+            }
             lists::more_details(state, "Replies", rows);
         }
         (Errand::Show, answer) => show(state, answer),

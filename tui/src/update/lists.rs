@@ -12,7 +12,9 @@ use crate::state::overlay::{Answer, Asked};
 use crate::state::{
     Choice, Confirm, Errand, List, ListPurpose, ListRow, Overlay, Question, State, Tone, name_of, rooms,
 };
+use crate::text::{Span, wrap};
 use chat_shared::api::MessageKind;
+use chat_shared::display::SafeText;
 use chat_shared::{ConversationId, Seq};
 
 /// Rows of a page in a list.
@@ -289,7 +291,10 @@ pub(super) fn notes(state: &mut State) {
         .notes
         .iter()
         .rev()
-        .map(|note| ListRow::new(note.text.clone(), date_and_clock(&state.zone, note.at), Choice::None))
+        .flat_map(|note| {
+            let at = ListRow::new("", date_and_clock(&state.zone, note.at), Choice::None);
+            std::iter::once(at).chain(wrapped(state, &note.text))
+        })
         .collect();
     push(state, List::new("Notes", ListPurpose::Read, rows).searchable().hinted("Esc closes"));
 }
@@ -328,7 +333,7 @@ pub(super) fn details(state: &mut State, conversation: ConversationId, seq: Seq,
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         rows.push(ListRow::new(format!("{} {}{more}", reaction.emoji, names.join(", ")), "", Choice::None));
     }
-    rows.extend(message.body.lines().map(|line| ListRow::new(line, "", Choice::None)));
+    rows.extend(wrapped(state, &message.body));
     let edited = message.edited_at.is_some() && message.deleted_at.is_none();
     let replies = message.reply_count.unwrap_or(0) > 0;
     let is_text = message.kind == MessageKind::Text;
@@ -341,6 +346,13 @@ pub(super) fn details(state: &mut State, conversation: ConversationId, seq: Seq,
     if replies && is_text {
         out.push(state.errand(Call::Thread(conversation, seq), Errand::Details));
     }
+}
+
+/// A text as rows to read, broken to the list's width.
+pub(super) fn wrapped(state: &State, text: &str) -> Vec<ListRow> {
+    let columns = crate::view::overlay::list_columns(state.size.0);
+    let line = |line: &str| wrap::wrap_line(&[Span::plain(SafeText::line(line))], columns, 0);
+    text.lines().flat_map(line).map(|row| ListRow::new(row.text(), "", Choice::None)).collect()
 }
 
 /// More rows for the details of this message, if they are still open.

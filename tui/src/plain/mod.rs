@@ -1,0 +1,417 @@
+//! The line mode: for screen readers, dumb terminals and pipes.
+//!
+//! Lines in, lines out, nothing moves. What is remote passes through [`SafeText`], and what follows the
+//! first line of a message is indented, so that no text can pass for a line of this program. It decides
+//! nothing: what a line does is a request to the client.
+
+mod input;
+
+use crate::client::{Answer, Call, Client, Connection, Pending, Request, Update, Want};
+use crate::error::ClientError;
+use crate::home::Home;
+use crate::net::http::Account;
+use crate::oneshot::{Target, as_text, name_of, print};
+use chat_shared::api::{Conversation, Message};
+use chat_shared::display::SafeText;
+use chat_shared::limits::BODY_MAX_BYTES;
+use chat_shared::{ConversationId, SendId, Seq};
+use input::Input;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufRead as _, Read as _};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// Longest line that is read: the longest message and a command before it.
+const LINE_MAX: u64 = BODY_MAX_BYTES as u64 + 256;
+/// Messages that wait before the next line is read: a pipe is to wait, not to fill the outbox.
+const WAITING_MAX: usize = 100;
+/// The errand that is under way, of which there is one at a time.
+const DIRECT: u64 = 1;
+
+/// What a line has begun, before which the next line is not read.
+#[derive(Debug)]
+enum Waiting {
+    To(Target),
+    Direct,
+    History { id: ConversationId, count: usize, messages: BTreeMap<Seq, Message> },
+}
+
+struct Plain {
+    client: Client,
+    conversations: BTreeMap<ConversationId, Conversation>,
+    current: Option<ConversationId>,
+    connection: Connection,
+    started: bool,
+    waiting: Option<Waiting>,
+    outbox: BTreeMap<ConversationId, Vec<Pending>>,
+    /// Sent from here: told already.
+    mine: HashSet<SendId>,
+    /// Up to where messages were told, and up to what time changes.
+    told: BTreeMap<ConversationId, (Seq, i64)>,
+    over: Option<String>,
+}
+
+/// Runs until the end of the input, `/quit` or the end of the session.
+pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
+    let (client, mut updates) = Client::start(home, account)?;
+    let mut lines = stdin();
+    let mut plain = Plain {
+        client,
+        conversations: BTreeMap::new(),
+        current: None,
+        connection: Connection::Connecting,
+        started: false,
+        waiting: None,
+        outbox: BTreeMap::new(),
+        mine: HashSet::new(),
+        told: BTreeMap::new(),
+        over: None,
+    };
+    let mut open = true;
+    loop {
+        let listens = open && plain.started && plain.waiting.is_none() && plain.sending() < WAITING_MAX;
+        tokio::select! {
+            update = updates.recv() => match update {
+                Some(Update::Ended(Some(reason))) => return Err(ClientError::Other(reason)),
+                Some(Update::Ended(None)) | None => return plain.end(),
+                Some(update) => plain.update(update)?,
+            },
+            line = lines.recv(), if listens => match line {
+                Some(line) => open = plain.line(&line)?,
+                None => open = false,
+            },
+        }
+        let nothing_waits = plain.started && plain.waiting.is_none() && plain.sending() == 0;
+        if plain.over.is_some() || (!open && nothing_waits) {
+            plain.client.ask(Request::Quit);
+        }
+    }
+}
+
+/// Lines from standard input, read by a thread: nothing else can wait for them everywhere.
+fn stdin() -> mpsc::Receiver<String> {
+    let (send, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if send.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+impl Plain {
+    fn name(&self, id: ConversationId) -> String {
+        let name = self.conversations.get(&id).map_or_else(|| format!("({id})"), name_of);
+        SafeText::line(&name).to_string()
+    }
+
+    /// How much is still to be sent?
+    fn sending(&self) -> usize {
+        self.outbox.values().flatten().filter(|pending| pending.failed.is_none()).count()
+    }
+
+    fn end(&self) -> Result<(), ClientError> {
+        if let Some(reason) = &self.over {
+            return Err(ClientError::Closed(reason.clone()));
+        }
+        let failed = self.outbox.values().flatten().filter(|pending| pending.failed.is_some()).count();
+        let waiting = self.outbox.values().flatten().count() - failed;
+        if waiting > 0 {
+            print(&format!("({waiting} wait and are sent the next time)\n"))?;
+        }
+        match failed {
+            0 => Ok(()),
+            _ => Err(ClientError::Other(format!("messages that were refused: {failed}; they are kept."))),
+        }
+    }
+
+    /// A line was typed. Returns whether more are to be read.
+    fn line(&mut self, line: &str) -> Result<bool, ClientError> {
+        match input::parse(line) {
+            Ok(Input::Nothing) => {}
+            Ok(Input::Say(body, reply_to)) => match self.current {
+                Some(conversation) => {
+                    let id = SendId::from_uuid(Uuid::now_v7());
+                    self.client.ask(Request::Send { id, conversation, body, reply_to });
+                    // It is in the outbox, or refused, before the end of the input counts.
+                    self.outbox.entry(conversation).or_default().push(placeholder(id, conversation));
+                }
+                None => print("(error) say where first: /to #group or /to @user\n")?,
+            },
+            Ok(Input::To(target)) => {
+                self.waiting = Some(Waiting::To(target));
+                self.go_on()?;
+            }
+            Ok(Input::Rooms) => {
+                for conversation in self.conversations.values() {
+                    let here = if self.current == Some(conversation.id) { "*" } else { " " };
+                    print(&format!(
+                        "{here} {} ({} unread)\n",
+                        self.name(conversation.id),
+                        conversation.unread
+                    ))?;
+                }
+            }
+            Ok(Input::History(count)) => match self.current {
+                Some(id) => {
+                    self.waiting = Some(Waiting::History { id, count, messages: BTreeMap::new() });
+                    self.client.ask(Request::Open(id));
+                }
+                None => print("(error) say where first: /to #group or /to @user\n")?,
+            },
+            Ok(Input::Help) => print(&format!("{}\n", input::HELP))?,
+            Ok(Input::Quit) => {
+                self.client.ask(Request::Quit);
+                return Ok(false);
+            }
+            Err(error) => print(&format!("(error) {}\n", SafeText::line(&error)))?,
+        }
+        Ok(true)
+    }
+
+    /// Goes where it was asked to, as soon as it is known where that is.
+    fn go_on(&mut self) -> Result<(), ClientError> {
+        let Some(Waiting::To(target)) = &self.waiting else { return Ok(()) };
+        let found = self.conversations.values().find(|conversation| match target {
+            Target::Group(name) => conversation.name.as_ref().is_some_and(|n| n.as_str() == name),
+            Target::User(name) => {
+                conversation.peer.as_ref().is_some_and(|peer| peer.username.as_str() == name)
+            }
+        });
+        if let Some(found) = found {
+            return self.arrive(found.id);
+        }
+        // What is not known yet may be told when the connection is there.
+        if matches!(self.connection, Connection::Connecting | Connection::CatchingUp) {
+            return Ok(());
+        }
+        match target {
+            Target::User(name) => {
+                self.client.ask(Request::Call(DIRECT, Call::Direct(name.clone())));
+                self.waiting = Some(Waiting::Direct);
+                Ok(())
+            }
+            Target::Group(name) => {
+                let name = name.clone();
+                self.waiting = None;
+                self.current = None;
+                print(&format!("(error) you are not in #{name}\n"))
+            }
+        }
+    }
+
+    fn arrive(&mut self, id: ConversationId) -> Result<(), ClientError> {
+        self.waiting = None;
+        self.current = Some(id);
+        print(&format!("(to {})\n", self.name(id)))
+    }
+
+    fn update(&mut self, update: Update) -> Result<(), ClientError> {
+        match update {
+            Update::Start(start) => {
+                self.started = true;
+                for conversation in start.conversations {
+                    self.told.insert(conversation.id, (conversation.last_seq, 0));
+                    self.conversations.insert(conversation.id, conversation);
+                }
+                for pending in start.outbox {
+                    self.mine.insert(pending.id);
+                    self.tell_pending(&pending)?;
+                    self.outbox.entry(pending.conversation).or_default().push(pending);
+                }
+            }
+            Update::Connection(connection) => self.connected(connection)?,
+            Update::Conversations(all) => {
+                for conversation in &all {
+                    self.told.entry(conversation.id).or_insert((conversation.last_seq, 0));
+                }
+                self.conversations = all.into_iter().map(|c| (c.id, c)).collect();
+                self.go_on()?;
+            }
+            Update::Conversation(conversation) => {
+                self.conversations.insert(conversation.id, *conversation);
+            }
+            Update::Removed(id) => {
+                print(&format!("(you are not in {} any more)\n", self.name(id)))?;
+                self.conversations.remove(&id);
+                self.current = self.current.filter(|current| *current != id);
+            }
+            Update::Reset => self.told.clear(),
+            Update::Applied { conversation, messages, .. } => {
+                for message in messages {
+                    self.message(conversation, &message)?;
+                }
+            }
+            Update::Page { conversation, from, to, messages } => {
+                self.page(conversation, from, to, messages)?
+            }
+            Update::LoadFailed(id, _, error) => {
+                print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
+                self.show_history(id)?;
+            }
+            Update::Outbox(id, pending) => self.sent(id, pending)?,
+            Update::Refused { id, conversation, body, reason } => {
+                if let Some(waiting) = self.outbox.get_mut(&conversation) {
+                    waiting.retain(|pending| Some(pending.id) != id);
+                }
+                let body = SafeText::line(body.as_deref().unwrap_or_default()).to_string();
+                print(&format!(
+                    "(failed) {}: {}: {body}\n",
+                    self.name(conversation),
+                    SafeText::line(&reason)
+                ))?;
+            }
+            Update::Answer(DIRECT, answer) => match answer {
+                Ok(Answer::Conversation(id)) => self.arrive(id)?,
+                Ok(_) => self.waiting = None,
+                Err(error) => {
+                    self.waiting = None;
+                    self.current = None;
+                    print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
+                }
+            },
+            Update::LoggedOut(reason) => self.over = Some(reason),
+            Update::Notice(notice) => print(&format!("(notice) {}\n", SafeText::line(&notice)))?,
+            Update::Answer(..)
+            | Update::Online(_)
+            | Update::Presence(..)
+            | Update::Typing(..)
+            | Update::Ended(_) => {}
+        }
+        Ok(())
+    }
+
+    fn connected(&mut self, connection: Connection) -> Result<(), ClientError> {
+        match &connection {
+            Connection::Online { .. } => print("(online)\n")?,
+            Connection::Waiting { retry_in, reason } => {
+                let seconds = retry_in.as_secs().max(1);
+                print(&format!("(offline: {}; again in {seconds} s)\n", SafeText::line(reason)))?;
+            }
+            Connection::Stopped { reason } => {
+                print(&format!("(offline: {})\n", SafeText::line(reason)))?;
+                // Nothing that waits can be sent, and nobody is here to ask for another attempt.
+                self.over = Some(reason.clone());
+            }
+            Connection::Connecting | Connection::CatchingUp => {}
+        }
+        self.connection = connection;
+        self.go_on()
+    }
+
+    fn message(&mut self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
+        let (seq, changed) = self.told.get(&id).copied().unwrap_or((Seq::MIN, 0));
+        let change = message.edited_at.max(message.deleted_at).unwrap_or(0);
+        self.told.insert(id, (seq.max(message.seq), changed.max(change)));
+        let own = message.id.is_some_and(|id| self.mine.contains(&id)) && change == 0;
+        if (message.seq > seq && !own) || (message.seq <= seq && change > changed) {
+            self.show(id, message)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
+        print(&as_text(message, &format!("{} {}", self.name(id), message.seq)))
+    }
+
+    fn page(
+        &mut self,
+        id: ConversationId,
+        from: Seq,
+        to: Seq,
+        page: Vec<Message>,
+    ) -> Result<(), ClientError> {
+        let last = self.conversations.get(&id).map_or(Seq::MIN, |conversation| conversation.last_seq);
+        let Some(Waiting::History { id: asked, count, messages }) = &mut self.waiting else {
+            // More was missed than is told one by one.
+            let (seq, changed) = self.told.get(&id).copied().unwrap_or((last, 0));
+            if to > seq && last > seq {
+                self.told.insert(id, (last, changed));
+                print(&format!("(much was said in {}: /history shows it)\n", self.name(id)))?;
+            }
+            return Ok(());
+        };
+        if *asked != id || (messages.is_empty() && to < last) {
+            return Ok(());
+        }
+        messages.extend(page.into_iter().map(|message| (message.seq, message)));
+        if messages.len() < *count && from > Seq::MIN {
+            self.client.ask(Request::Load(id, Want::Before(from)));
+            return Ok(());
+        }
+        self.show_history(id)
+    }
+
+    fn show_history(&mut self, id: ConversationId) -> Result<(), ClientError> {
+        match self.waiting.take() {
+            Some(Waiting::History { id: asked, count, messages }) if asked == id => {
+                let skipped = messages.len().saturating_sub(count);
+                messages.values().skip(skipped).try_for_each(|message| self.show(id, message))
+            }
+            other => {
+                self.waiting = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells what has become of what was typed.
+    fn sent(&mut self, id: ConversationId, now: Vec<Pending>) -> Result<(), ClientError> {
+        let before = self.outbox.remove(&id).unwrap_or_default();
+        let known = |pending: &Pending| before.iter().find(|old| old.id == pending.id);
+        // Asked for, but not in the outbox yet.
+        let mut later = Vec::new();
+        for old in &before {
+            if now.iter().any(|pending| pending.id == old.id) {
+                continue;
+            }
+            if old.body.is_empty() {
+                later.push(old.clone());
+            } else {
+                print(&format!("(sent) {}: {}\n", self.name(id), text(old)))?;
+            }
+        }
+        for pending in &now {
+            self.mine.insert(pending.id);
+            if known(pending).is_none_or(|old| old.body.is_empty() || old.failed != pending.failed) {
+                self.tell_pending(pending)?;
+            }
+        }
+        self.outbox.insert(id, now.into_iter().chain(later).collect());
+        Ok(())
+    }
+
+    fn tell_pending(&self, pending: &Pending) -> Result<(), ClientError> {
+        let (name, text) = (self.name(pending.conversation), text(pending));
+        match &pending.failed {
+            None => print(&format!("(pending) {name}: {text}\n")),
+            Some(reason) => print(&format!("(failed) {name}: {}: {text}\n", SafeText::line(reason))),
+        }
+    }
+}
+
+fn text(pending: &Pending) -> String {
+    SafeText::block(&pending.body).as_ref().replace('\n', "\n    ")
+}
+
+/// Stands for a message until the client has it on the disk.
+fn placeholder(id: SendId, conversation: ConversationId) -> Pending {
+    Pending {
+        id,
+        conversation,
+        body: String::new(),
+        reply_to: None,
+        edits: None,
+        entered_at: 0,
+        failed: None,
+    }
+}
