@@ -1,0 +1,410 @@
+//! What keys do.
+
+use crate::harness::Script;
+use chat_shared::api::{Message, MessageKind};
+use chat_shared::{Rev, Seq};
+use chat_tui::client::{Connection, Request, Update, Want};
+use chat_tui::demo;
+use chat_tui::effect::Effect;
+use chat_tui::event::Event;
+use chat_tui::state::{Item, Overlay, Scroll};
+
+fn script() -> Script {
+    Script::demo(80, 24)
+}
+
+fn seq(value: i64) -> Seq {
+    Seq::new(value).unwrap()
+}
+
+fn rev(value: i64) -> Rev {
+    Rev::new(value).unwrap()
+}
+
+/// Somebody else writes into #general.
+fn arrives(script: &mut Script, body: &str) {
+    let id = script.id("#general");
+    let conversation = script.state.rooms.get(id).unwrap().clone();
+    let from = conversation.head_rev;
+    let to = from.next();
+    let message = Message {
+        conversation_id: id,
+        seq: to.as_seq(),
+        rev: to,
+        sent_at: script.state.now,
+        body: body.into(),
+        ..demo::message(1)
+    };
+    let unread = conversation.unread + 1;
+    script.tell(Update::Applied { conversation: id, messages: vec![message], from, to });
+    script.tell(Update::Conversation(Box::new(chat_shared::api::Conversation {
+        head_rev: to,
+        last_seq: to.as_seq(),
+        unread,
+        ..conversation
+    })));
+}
+
+#[test]
+fn a_line_is_sent_and_remembered() {
+    let mut script = script();
+    script.press("hello  there<enter>");
+    assert!(script.shows("hello  there"));
+    assert_eq!(script.line(), "");
+    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "hello  there")));
+    assert!(script.requests().iter().any(|r| matches!(r, Request::Remember(_, line) if line == "hello  there")));
+}
+
+#[test]
+fn slash_commands_are_never_sent_as_text() {
+    let mut script = script();
+    script.press("/jion lab<enter>");
+    assert_eq!(script.line(), "/jion lab");
+    assert!(script.note().contains("did you mean /join?"), "{}", script.note());
+    assert!(!script.effects.iter().any(|effect| matches!(effect, Effect::Send { .. })));
+    script.press("<ctrl-u>//slash<enter>");
+    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "/slash")));
+}
+
+#[test]
+fn escape_takes_back_one_layer_and_never_text() {
+    let mut script = script();
+    script.press("<pageup><esc>");
+    assert_eq!(script.state.place().unwrap().scroll, Scroll::Bottom);
+    script.press("<esc><up>rtext<ctrl-s><f1>");
+    assert!(matches!(script.state.overlays.last(), Some(Overlay::List(_))));
+    script.press("<esc>");
+    assert!(script.state.overlays.is_empty() && script.state.is_selecting());
+    script.press("<esc>");
+    assert!(!script.state.is_selecting());
+    assert!(script.state.place().unwrap().reply_to.is_some());
+    script.press("<esc>");
+    assert!(script.state.place().unwrap().reply_to.is_none());
+    assert_eq!(script.line(), "text");
+    script.press("<esc><esc>");
+    assert_eq!(script.line(), "text");
+    assert!(!script.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn control_c_clears_the_line_then_asks() {
+    let mut script = script();
+    script.press("some text<ctrl-c>");
+    assert_eq!(script.line(), "");
+    script.press("<ctrl-_>");
+    assert_eq!(script.line(), "some text");
+    script.press("<ctrl-c><ctrl-c>");
+    assert!(matches!(script.state.overlays.last(), Some(Overlay::Confirm(_))));
+    script.press("n");
+    assert!(script.state.overlays.is_empty() && !script.effects.contains(&Effect::Quit));
+    script.press("<ctrl-c>y");
+    assert!(script.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn up_in_an_empty_line_edits_my_last_message() {
+    let mut script = script();
+    script.press("first version<enter><up>");
+    assert_eq!(script.line(), "first version");
+    script.press("<ctrl-u>second version<enter>");
+    assert!(script.shows("second version (edited)"), "{}", script.screen());
+    assert!(!script.shows("first version"));
+    script.press("<up>");
+    script.press("<esc>");
+    assert_eq!(script.line(), "");
+}
+
+#[test]
+fn editing_puts_what_was_written_aside() {
+    let mut script = script();
+    script.press("mine<enter>half a sentence<ctrl-s>e");
+    assert_eq!(script.line(), "mine");
+    script.press("!<enter>");
+    assert_eq!(script.line(), "half a sentence");
+}
+
+#[test]
+fn earlier_inputs_come_back() {
+    let mut script = script();
+    script.press("one<enter>two<enter>draft<up>");
+    assert_eq!(script.line(), "two");
+    script.press("<up>");
+    assert_eq!(script.line(), "one");
+    script.press("<down><down>");
+    assert_eq!(script.line(), "draft");
+}
+
+#[test]
+fn drafts_belong_to_their_conversation_and_are_kept() {
+    let mut script = script();
+    script.press("for general");
+    script.requests();
+    script.press("<alt-down>");
+    let id = script.id("#general");
+    let saved = script.requests();
+    assert!(saved.iter().any(|r| matches!(r, Request::SaveDraft(other, draft) if *other == id && draft.text == "for general")));
+    assert_eq!((script.open().as_str(), script.line().as_str()), ("#ops", "I would rather clean up first"));
+    script.press("<alt-/>");
+    assert_eq!(script.line(), "for general");
+}
+
+#[test]
+fn a_draft_is_kept_soon_after_the_last_key() {
+    let mut script = script();
+    script.press("abc");
+    script.requests();
+    script.wait(300);
+    assert_eq!(script.requests(), []);
+    assert_eq!(script.state.next_tick().map(|at| at > script.state.now), Some(true));
+    script.wait(500);
+    assert!(matches!(script.requests().as_slice(), [Request::SaveDraft(_, draft)] if draft.text == "abc"));
+}
+
+#[test]
+fn rooms_are_reached_by_number_order_and_need() {
+    let mut script = script();
+    for (keys, room) in [
+        ("<alt-2>", "#ops"),
+        ("<alt-down>", "#random"),
+        ("<alt-up>", "#ops"),
+        ("<alt-/>", "#random"),
+        ("<alt-1>", "#general"),
+        ("<alt-up>", "@yuki"),
+        ("<alt-down>", "#general"),
+        ("<alt-k>ran<enter>", "#random"),
+        ("/go @bob<enter>", "@bob"),
+    ] {
+        script.press(keys);
+        assert_eq!(script.open(), room, "{keys}");
+    }
+    let mut script = self::script();
+    script.press("<alt-a>");
+    assert_eq!(script.open(), "#ops", "a mention comes first");
+    script.press("<alt-a>");
+    assert_eq!(script.open(), "@yuki", "then a person");
+    script.press("<alt-a>");
+    assert_eq!(script.open(), "@yuki", "a muted group does not ask");
+    assert!(script.note().contains("nothing is unread"));
+}
+
+#[test]
+fn looking_away_is_not_reading() {
+    let mut script = script();
+    let id = script.id("#general");
+    script.requests();
+    script.event(Event::Focus(false));
+    arrives(&mut script, "are you there?");
+    assert!(!script.requests().iter().any(|request| matches!(request, Request::Read(..))));
+    assert_eq!(script.state.rooms.get(id).unwrap().unread, 1);
+    assert!(script.shows("new messages"));
+    script.event(Event::Focus(true));
+    assert!(script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id)));
+    assert_eq!(script.state.rooms.get(id).unwrap().unread, 0);
+}
+
+#[test]
+fn scrolled_up_is_not_reading_and_the_view_does_not_move() {
+    let mut script = script();
+    script.press("<pageup>");
+    script.requests();
+    let area = chat_tui::layout::areas(&script.state).messages;
+    let messages = |script: &Script| -> Vec<String> {
+        script.screen().lines().skip(1).take(usize::from(area.height) - 1).map(str::to_owned).collect()
+    };
+    let before = messages(&script);
+    for number in 0..5 {
+        arrives(&mut script, &format!("news {number}"));
+    }
+    assert_eq!(messages(&script), before);
+    assert!(script.shows("↓ 5 new"), "{}", script.screen());
+    assert!(!script.requests().iter().any(|request| matches!(request, Request::Read(..))));
+    script.press("<alt-end>");
+    assert!(script.shows("news 4"));
+    assert!(script.requests().iter().any(|request| matches!(request, Request::Read(..))));
+}
+
+#[test]
+fn marked_unread_stays_so_while_it_is_looked_at() {
+    let mut script = script();
+    script.press("<esc><up>u");
+    let id = script.id("#general");
+    assert!(script.requests().contains(&Request::MarkUnread(id, true)));
+    script.wait(1_000);
+    assert!(!script.requests().iter().any(|request| matches!(request, Request::Read(..))));
+    assert!(script.shows("•"));
+    script.press("<alt-2><alt-1>");
+    assert!(script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id)));
+}
+
+#[test]
+fn reactions_are_added_and_taken_back() {
+    let mut script = script();
+    script.press("<esc>=");
+    assert!(script.shows("👍 1"));
+    script.press("=");
+    assert!(!script.shows("👍 1"));
+    script.press("+tada<enter>");
+    assert!(script.shows("🎉 1"), "{}", script.screen());
+}
+
+#[test]
+fn a_message_is_deleted_only_after_a_yes() {
+    let mut script = script();
+    script.press("oops<enter><esc>dn");
+    assert!(script.shows("oops"));
+    script.press("dy");
+    assert!(script.shows("(deleted)") && !script.shows("oops"));
+}
+
+#[test]
+fn a_long_paste_is_one_text_and_asks() {
+    let mut script = script();
+    script.event(Event::Paste("one\r\ntwo\rthree".into()));
+    assert_eq!(script.line(), "one\ntwo\nthree");
+    script.press("<ctrl-c>");
+    let long = "1\n2\n3\n4\n";
+    script.event(Event::Paste(long.into()));
+    assert!(script.shows("Paste 4 lines?"));
+    script.press("n");
+    assert_eq!(script.line(), "");
+    script.event(Event::Paste(long.into()));
+    script.press("c");
+    assert_eq!(script.line(), "```\n1\n2\n3\n4\n```");
+    script.press("<ctrl-c>");
+    script.event(Event::Paste(long.into()));
+    script.press("s");
+    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "1\n2\n3\n4")));
+}
+
+#[test]
+fn a_word_is_completed() {
+    for (keys, line) in [
+        ("hi @bo<tab>", "hi @bob "),
+        ("in #op<tab>", "in #ops "),
+        (":tad<tab>", "🎉 "),
+        ("/unr<tab>", "/unread "),
+        ("/level men<tab>", "/level mentions "),
+        ("/msg @yu<tab>hello", "/msg @yuki hello"),
+        ("a/b<tab>", "a/b"),
+    ] {
+        let mut script = script();
+        script.press(keys);
+        assert_eq!(script.line(), line, "{keys}");
+    }
+}
+
+#[test]
+fn the_popup_is_walked_and_taken() {
+    let mut script = script();
+    script.press("@<tab>");
+    let first = script.line();
+    script.press("<tab>");
+    assert_ne!(script.line(), first);
+    script.press("<shift-tab>");
+    assert_eq!(script.line(), first);
+    script.press("<enter>");
+    assert_eq!(script.line(), format!("{first} "));
+    assert!(!script.effects.iter().any(|effect| matches!(effect, Effect::Send { .. })));
+}
+
+#[test]
+fn older_messages_are_asked_for_before_they_are_needed_and_gaps_are_seen() {
+    let mut script = Script::demo(80, 24);
+    script.answers = false;
+    let id = script.id("#random");
+    script.press("<alt-3>");
+    let text = |at: i64| Message { conversation_id: id, kind: MessageKind::Text, ..demo::message(at) };
+    script.requests();
+    script.tell(Update::Page { conversation: id, from: seq(500), to: seq(560), messages: (500..=560).map(text).collect() });
+    assert_eq!(script.requests(), [], "there is more than a page above");
+    script.press("<pageup><pageup>");
+    let wanted = Request::Load(id, Want::Before(seq(500)));
+    assert_eq!(script.requests().iter().filter(|request| **request == wanted).count(), 1);
+    script.press("<pageup><pageup>");
+    assert!(script.shows("loading older messages"), "{}", script.screen());
+    script.tell(Update::Page { conversation: id, from: seq(0), to: seq(499), messages: (450..=499).map(text).collect() });
+    assert!(!script.shows("loading older messages"));
+    assert!(script.shows("message 500"), "the view stays where it was:\n{}", script.screen());
+}
+
+#[test]
+fn the_quoted_message_is_gone_to() {
+    let mut script = script();
+    script.press("/search looks right<enter>Q");
+    assert_eq!(script.state.place().unwrap().selected, Some(Item::Message(seq(9))));
+}
+
+#[test]
+fn what_was_searched_for_is_found_above() {
+    let mut script = script();
+    script.press("<ctrl-f>bob<enter>");
+    assert_eq!(script.state.place().unwrap().selected, Some(Item::Message(seq(12))));
+    script.press("n");
+    assert_eq!(script.state.place().unwrap().selected, Some(Item::Message(seq(8))));
+    script.press("nnN");
+    assert!(script.state.is_selecting());
+    script.press("<ctrl-f>no such words<enter>");
+    assert!(script.note().contains("no match"), "{}", script.note());
+}
+
+#[test]
+fn text_that_was_not_stored_comes_back_into_the_line() {
+    let mut script = script();
+    script.answers = false;
+    script.press("precious<enter>");
+    assert_eq!(script.line(), "");
+    let id = script.id("#general");
+    script.tell(Update::Refused { id: None, conversation: id, body: Some("precious".into()), reason: "the disk is full".into() });
+    assert_eq!(script.line(), "precious");
+    assert_eq!(script.note(), "the disk is full");
+}
+
+#[test]
+fn nothing_wakes_an_idle_client() {
+    let mut script = script();
+    script.wait(60_000);
+    assert_eq!(script.state.next_tick(), None);
+    script.tell(Update::Connection(Connection::Waiting { retry_in: std::time::Duration::from_millis(2_500), reason: String::new() }));
+    assert_eq!(script.state.next_tick(), Some(script.state.now + 500));
+}
+
+#[test]
+fn notifications_come_only_when_nobody_looks_and_as_loud_as_wanted() {
+    let mut script = script();
+    let notified = |script: &mut Script| {
+        let effects = std::mem::take(&mut script.effects);
+        effects.iter().filter(|effect| matches!(effect, Effect::Notify { .. })).count()
+    };
+    arrives(&mut script, "one");
+    assert_eq!(notified(&mut script), 0);
+    script.event(Event::Focus(false));
+    arrives(&mut script, "two");
+    assert_eq!(notified(&mut script), 1);
+    let id = script.id("#general");
+    let mut conversation = script.state.rooms.get(id).unwrap().clone();
+    conversation.level = chat_shared::api::Level::Mentions;
+    script.tell(Update::Conversation(Box::new(conversation)));
+    arrives(&mut script, "three");
+    assert_eq!(notified(&mut script), 0);
+}
+
+#[test]
+fn a_conversation_that_is_gone_is_left() {
+    let mut script = script();
+    let id = script.id("#general");
+    script.tell(Update::Removed(id));
+    assert_eq!(script.open(), "#ops");
+    assert!(script.note().contains("not in #general any more"), "{}", script.note());
+}
+
+#[test]
+fn hostile_revs_do_no_harm() {
+    let mut script = script();
+    let id = script.id("#general");
+    for (from, to) in [(900, 3), (0, 0), (5, 4)] {
+        script.tell(Update::Applied { conversation: id, messages: vec![demo::message(7)], from: rev(from), to: rev(to) });
+        script.tell(Update::Page { conversation: id, from: seq(from), to: seq(to), messages: Vec::new() });
+        script.screen();
+        script.press("<pageup><alt-home><alt-end><esc><up><esc>");
+    }
+}

@@ -1,0 +1,5 @@
+//! The full-screen client without a terminal: keys in, state and screens out.
+
+mod harness;
+mod keys;
+mod looks;
