@@ -36,6 +36,8 @@ pub struct Timeline {
     pub pending: Vec<Pending>,
     /// What is being loaded.
     pub loading: Option<Want>,
+    /// What was loaded last: whoever answers without filling the gap is not asked the same again.
+    pub loaded: Option<Want>,
 }
 
 impl Timeline {
@@ -44,8 +46,11 @@ impl Timeline {
         for message in messages {
             self.put(message);
         }
-        self.cover(Span { from, to });
-        self.loading = None;
+        // A span that ends before it begins is no answer.
+        if from <= to {
+            self.cover(Span { from, to });
+        }
+        self.loaded = self.loading.take();
     }
 
     /// Every change with a rev in `(from, to]` came.
@@ -90,6 +95,7 @@ impl Timeline {
         self.messages.clear();
         self.spans.clear();
         self.loading = None;
+        self.loaded = None;
     }
 
     /// Keeps memory bounded: drops what is farthest from the newest, unless `near` lies there.
@@ -103,6 +109,7 @@ impl Timeline {
                 if keep_old { self.messages.keys().next_back() } else { self.messages.keys().next() };
             let Some(victim) = victim.copied() else { return };
             self.messages.remove(&victim);
+            self.loaded = None;
             for span in &mut self.spans {
                 if (span.from..=span.to).contains(&victim) {
                     if keep_old {

@@ -132,9 +132,9 @@ fn load(state: &mut State, id: ConversationId, out: &mut Vec<Effect>) {
         })
         .filter(|seq| place.timeline.known(*seq).is_none() && !place.asked_quotes.contains(seq))
         .collect();
-    let loading = place.timeline.loading.is_some();
+    let asked = place.timeline.loading.is_some() || place.timeline.loaded == want;
     if let Some(want) = want
-        && !loading
+        && !asked
     {
         state.place_of(id).timeline.loading = Some(want);
         out.push(Effect::Client(Request::Load(id, want)));

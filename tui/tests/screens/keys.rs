@@ -209,7 +209,8 @@ fn scrolled_up_is_not_reading_and_the_view_does_not_move() {
     script.requests();
     let area = chat_tui::layout::areas(&script.state).messages;
     let messages = |script: &Script| -> Vec<String> {
-        script.screen().lines().skip(1).take(usize::from(area.height) - 1).map(str::to_owned).collect()
+        let right = |line: &str| line.chars().skip(usize::from(area.x)).collect();
+        script.screen().lines().skip(1).take(usize::from(area.height) - 1).map(right).collect()
     };
     let before = messages(&script);
     for number in 0..5 {
@@ -316,7 +317,7 @@ fn older_messages_are_asked_for_before_they_are_needed_and_gaps_are_seen() {
     let text = |at: i64| Message { conversation_id: id, kind: MessageKind::Text, ..demo::message(at) };
     script.requests();
     script.tell(Update::Page { conversation: id, from: seq(500), to: seq(560), messages: (500..=560).map(text).collect() });
-    assert_eq!(script.requests(), [], "there is more than a page above");
+    assert!(!script.requests().iter().any(|r| matches!(r, Request::Load(..))), "there is more than a page above");
     script.press("<pageup><pageup>");
     let wanted = Request::Load(id, Want::Before(seq(500)));
     assert_eq!(script.requests().iter().filter(|request| **request == wanted).count(), 1);
