@@ -198,7 +198,7 @@ pub trait Store: Send + Sync + 'static {
     async fn replay(&self, id: ConversationId, since: chat_shared::Rev) -> Result<Replay, StoreError>;
     /// Counts for `doctor`, metrics and tests.
     async fn counts(&self) -> Result<Counts, StoreError>;
-    /// Does the database answer?
+    /// Does the database answer, and is there room for more?
     async fn check(&self) -> Result<(), StoreError>;
     /// Copies the database into a new file while it is in use.
     async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError>;

@@ -11,6 +11,7 @@ use chat_shared::{UserId, Username};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 pub(super) fn create(tx: &mut Tx<'_>, new: &NewUser) -> Result<User, Fault> {
+    tx.check_space()?;
     let db = tx.db;
     let first: bool =
         db.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM users)")?.query_row([], |row| row.get(0))?;

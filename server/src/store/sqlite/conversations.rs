@@ -111,8 +111,8 @@ fn complete(
     Ok(conversation)
 }
 
-/// How many texts of others lie above the cursor, and how many of them name this user; counted up to
-/// one above [`limits::UNREAD`].
+/// How many texts of others lie above the cursor, and how many of them name this user; counted from
+/// the newest down, up to one above [`limits::UNREAD`] and among [`limits::UNREAD_SCAN`] messages.
 pub(super) fn unread(
     db: &Connection,
     conversation: ConversationId,
@@ -125,8 +125,10 @@ pub(super) fn unread(
     let counts = db
         .prepare_cached(
             "SELECT count(*), coalesce(sum(mentions IS NOT NULL AND instr(mentions, ?5) > 0), 0) FROM
-               (SELECT mentions FROM messages
-                WHERE id > ?1 AND id <= ?2 AND sender_id <> ?3 AND kind = 'text' AND deleted_at IS NULL LIMIT ?4)",
+               (SELECT mentions FROM
+                 (SELECT mentions, sender_id, kind, deleted_at FROM messages
+                  WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?6)
+                WHERE sender_id <> ?3 AND kind = 'text' AND deleted_at IS NULL LIMIT ?4)",
         )?
         .query_row(
             params![
@@ -134,7 +136,8 @@ pub(super) fn unread(
                 (conversation.get() << 32) | rows::SEQ_MAX,
                 user.get(),
                 limits::UNREAD + 1,
-                quoted
+                quoted,
+                limits::UNREAD_SCAN
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

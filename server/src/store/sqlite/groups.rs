@@ -64,6 +64,7 @@ pub(super) fn join_default(
 
 pub(super) fn create(tx: &mut Tx<'_>, new: &NewGroup) -> Result<Conversation, Fault> {
     let Actor::User(owner) = new.actor else { return Err(StoreError::Internal.into()) };
+    tx.check_space()?;
     check_memberships(tx.db, owner)?;
     let conversation = insert(tx.db, &new.name, new.topic.as_str(), new.visibility, new.now)?;
     members::found(tx, conversation, owner, new.now)?;

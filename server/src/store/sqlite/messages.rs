@@ -21,6 +21,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     if let Some(refusal) = &send.refuse_new {
         return Err(refusal.clone().into());
     }
+    tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
     let scene = check(db, sender, conversation, Action::Write)?;
     if let Some(parent) = reply_to {
@@ -80,6 +81,7 @@ pub(super) fn edit(tx: &mut Tx<'_>, edit: &EditMessage) -> Result<Ack, Fault> {
     if let Some(refusal) = &edit.refuse_new {
         return Err(refusal.clone().into());
     }
+    tx.check_space()?;
     let EditMessage { editor, conversation, seq, now, .. } = *edit;
     let before = target(db, editor, conversation, seq)?;
     check(db, editor, conversation, Action::Edit { own: before.sender.id == editor })?;
