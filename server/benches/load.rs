@@ -1,8 +1,8 @@
 //! The load benchmark: the real program, real sockets, everything on this machine.
 //!
 //! `cargo bench --bench load` prints durable messages per second beside what SQLite itself does with the
-//! same schema in batches of 1,000 on the same disk, deliveries to one large group, and memory per
-//! idle connection. The figures are ratios or counts: absolute ones say more about the machine. The
+//! same schema in batches of 1,000 on the same disk, deliveries to one large group, memory per idle
+//! connection, and how long a start takes on nothing and on a million messages. The figures are ratios or counts: absolute ones say more about the machine. The
 //! generator shares the machine with the server.
 
 #![allow(
@@ -12,12 +12,18 @@
     reason = "a benchmark that cannot go on says where, and prints"
 )]
 
+use chat_server::store::sqlite::{Opening, SqliteStore};
+use chat_server::store::{Actor, Admission, NewGroup, NewUser, NobodyListens, SendMessage, Store as _, ask};
+use chat_shared::SendId;
+use chat_shared::api::Visibility;
+use chat_shared::text::MessageBody;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -27,6 +33,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 const PASSWORD: &str = "a password for benchmarks";
 const SECONDS: Duration = Duration::from_secs(5);
 const BODY: usize = 196;
+const MESSAGES: u64 = 1_000_000;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Sender = SplitSink<Socket, Message>;
@@ -41,7 +48,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap())
+    }
+
+    fn on(dir: tempfile::TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .args(["--listen", "127.0.0.1:0", "--default-groups", "", "--log", "error", "--data-dir"])
             .arg(dir.path())
@@ -257,8 +267,83 @@ async fn idle(server: &Server, connections: usize) -> f64 {
     (server.resident_kib() - before) / open.len() as f64
 }
 
+/// Stores this many messages of 50 people through the store itself: 200 groups, a fifth of the people in
+/// each.
+async fn fill(dir: &Path, messages: u64) {
+    const GROUPS: usize = 200;
+    let opening = Opening { path: dir.join("chat.db"), reserve: 0 };
+    let store = Arc::new(SqliteStore::open(&opening, NobodyListens).unwrap());
+    let mut users = Vec::new();
+    for n in 0..50 {
+        let new = NewUser {
+            username: format!("user{n}").parse().unwrap(),
+            display_name: format!("user{n}").parse().unwrap(),
+            password_hash: "none".to_owned(),
+            admission: Admission::Operator,
+            default_groups: Vec::new(),
+            session: None,
+            now: 1,
+        };
+        users.push(ask(|reply| store.create_user(new, reply)).await.unwrap().id);
+    }
+    let mut groups = Vec::new();
+    for n in 0..GROUPS {
+        let owner = users[n % users.len()];
+        let new = NewGroup {
+            actor: Actor::User(owner),
+            name: format!("group{n}").parse().unwrap(),
+            topic: "".parse().unwrap(),
+            visibility: Visibility::Public,
+            now: 1,
+        };
+        let group = ask(|reply| store.create_group(new, reply)).await.unwrap().id;
+        for member in users.iter().skip(n % 5).step_by(5).filter(|user| **user != owner) {
+            ask(|reply| store.join_group(*member, group, 1, reply)).await.unwrap();
+        }
+        groups.push((owner, group));
+    }
+    let body = MessageBody::new("x".repeat(BODY)).unwrap();
+    let send = |n: u64| {
+        let (sender, conversation) = groups[n as usize % GROUPS];
+        let id = SendId::from_bytes(*uuid::Uuid::now_v7().as_bytes());
+        let (body, store) = (body.clone(), store.clone());
+        let send = SendMessage {
+            sender,
+            id,
+            conversation,
+            body,
+            reply_to: None,
+            here: Vec::new(),
+            refuse_new: None,
+            now: 1,
+        };
+        async move { ask(|reply| store.send_message(send, reply)).await.unwrap() }
+    };
+    futures_util::stream::iter(0..messages).map(send).buffered(2_000).for_each(|_| async {}).await;
+    store.close().await;
+}
+
+/// From the start of the program until it says that it is ready, and what it holds then.
+async fn start_on(dir: tempfile::TempDir) -> (Duration, f64) {
+    let started = Instant::now();
+    let server = Server::on(dir);
+    let url = server.base.replace("/api/v1", "/readyz");
+    while !server.http.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {}
+    (started.elapsed(), server.resident_kib() / 1024.0)
+}
+
 #[tokio::main]
 async fn main() {
+    let empty = start_on(tempfile::tempdir().unwrap()).await;
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), MESSAGES).await;
+    let full = start_on(dir).await;
+    for (what, (time, memory)) in [("an empty directory", empty), ("1,000,000 messages", full)] {
+        println!(
+            "start to ready on {what}     {:>10.0} ms   {memory:.1} MiB resident",
+            time.as_secs_f64() * 1e3
+        );
+    }
     let floor = tokio::task::spawn_blocking(sqlite_alone).await.unwrap();
     let acks = publish(&Server::start()).await;
     println!("SQLite alone, 1,000 rows a transaction   {floor:>10.0} rows/s");

@@ -168,7 +168,7 @@ pub struct Server {
     metrics: Option<TcpListener>,
     /// The code that the first account needs, if it needs one.
     setup_code: Option<String>,
-    users: u64,
+    is_new: bool,
 }
 
 impl Server {
@@ -186,9 +186,9 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&opening(&config), queue)?);
         let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
         hub.load(&*store).await?;
-        let users = store.counts().await?.users;
+        let is_new = store.is_new().await?;
         let public = !config.is_local() || config.behind_proxy;
-        let setup_code = if public && users == 0 { Some(setup_code()?) } else { None };
+        let setup_code = if public && is_new { Some(setup_code()?) } else { None };
         let chat = Arc::new(Chat::new(
             store.clone(),
             hub.clone(),
@@ -198,7 +198,7 @@ impl Server {
             chat_options(&config),
             setup_code.clone(),
         ));
-        Ok(Self { config, data, chat, store, hub, publisher, tls, listener, metrics, setup_code, users })
+        Ok(Self { config, data, chat, store, hub, publisher, tls, listener, metrics, setup_code, is_new })
     }
 
     /// Where it listens, where its data lies, and what to do next.
@@ -211,7 +211,7 @@ impl Server {
             env!("CARGO_PKG_VERSION"),
             self.data.path().display()
         );
-        if self.users == 0 {
+        if self.is_new {
             let (name, code) = match &self.setup_code {
                 Some(code) => {
                     text.push_str(&format!(

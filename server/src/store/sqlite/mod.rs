@@ -231,6 +231,12 @@ impl Store for SqliteStore {
     async fn replay(&self, id: ConversationId, since: Rev) -> Result<Replay, StoreError> {
         self.readers.read(move |db| history::replay(db, id, since)).await
     }
+    async fn is_new(&self) -> Result<bool, StoreError> {
+        self.readers.read(upkeep::is_new).await
+    }
+    async fn count_messages(&self) -> Result<u64, StoreError> {
+        self.readers.read_slowly(upkeep::count_messages).await
+    }
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.readers.read(upkeep::counts).await
     }
