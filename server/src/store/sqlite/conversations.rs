@@ -1,8 +1,8 @@
 //! Conversations as their members see them.
 
 use super::rows::{self, id, page, text, user_by_id, word};
+use super::sessions;
 use super::tx::Fault;
-use super::{history, sessions};
 use crate::auth::policy::{Action, Scene, may};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Visibility};
@@ -226,6 +226,25 @@ pub(super) fn own_counts(
     viewer: UserId,
     conversation: ConversationId,
 ) -> Result<(u32, u32), Fault> {
-    let read_seq = history::read_seq(db, viewer, conversation)?;
+    let read_seq = read_seq(db, viewer, conversation)?;
     unread(db, conversation, viewer, &username(db, viewer)?, read_seq)
+}
+
+/// A member's read cursor.
+fn read_seq(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<Seq, Fault> {
+    let found = db
+        .prepare_cached("SELECT read_seq FROM members WHERE conversation_id = ?1 AND user_id = ?2")?
+        .query_row(params![conversation.get(), viewer.get()], |row| id(row, 0));
+    match found {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::NotFound.into()),
+        other => Ok(other?),
+    }
+}
+
+/// Is it a group that was not deleted?
+pub(super) fn check_group(db: &Connection, conversation: ConversationId) -> Result<(), Fault> {
+    let found: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM groups WHERE conversation_id = ?1)")?
+        .query_row([conversation.get()], |row| row.get(0))?;
+    if found { Ok(()) } else { Err(StoreError::NotFound.into()) }
 }

@@ -1,7 +1,6 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
-use super::history::range;
-use super::rows::id;
+use super::rows::{id, range};
 use super::tx::{Fault, Tx};
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
