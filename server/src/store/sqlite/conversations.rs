@@ -5,7 +5,7 @@ use super::sessions;
 use super::tx::Fault;
 use crate::auth::policy::{Action, Scene, may};
 use crate::store::{ListQuery, Snapshot, StoreError};
-use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Visibility};
+use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Seq, SessionId, UserId, Username, limits};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -19,21 +19,48 @@ pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId)
              LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
              WHERE c.id = ?1 AND c.deleted_at IS NULL",
         )?
-        .query_row(params![conversation.get(), user.get()], |row| {
-            Ok(Scene {
-                kind: word(row, 0, ConversationKind::from_word)?,
-                visibility: match row.get_ref(1)?.as_str_or_null()? {
-                    Some(_) => Some(word(row, 1, Visibility::from_word)?),
-                    None => None,
-                },
-                role: match row.get_ref(2)?.as_str_or_null()? {
-                    Some(_) => Some(word(row, 2, Role::from_word)?),
-                    None => None,
-                },
-            })
-        })
+        .query_row(params![conversation.get(), user.get()], scene_row)
         .optional()?;
     Ok(scene.ok_or(StoreError::NotFound)?)
+}
+
+/// The scene of somebody who wants to write, and how they are called, in one go: this is done for every
+/// message.
+pub(super) fn check_writer(
+    db: &Connection,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<(Scene, Sender), Fault> {
+    let found = db
+        .prepare_cached(
+            "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name FROM conversations c
+             JOIN users u ON u.id = ?2
+             LEFT JOIN groups g ON g.conversation_id = c.id
+             LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
+             WHERE c.id = ?1 AND c.deleted_at IS NULL",
+        )?
+        .query_row(params![conversation.get(), user.get()], |row| {
+            let sender = Sender { id: id(row, 3)?, username: text(row, 4)?, display_name: row.get(5)? };
+            Ok((scene_row(row)?, sender))
+        })
+        .optional()?;
+    let (scene, sender) = found.ok_or(StoreError::NotFound)?;
+    may(scene, Action::Write)?;
+    Ok((scene, sender))
+}
+
+fn scene_row(row: &Row<'_>) -> rusqlite::Result<Scene> {
+    Ok(Scene {
+        kind: word(row, 0, ConversationKind::from_word)?,
+        visibility: match row.get_ref(1)?.as_str_or_null()? {
+            Some(_) => Some(word(row, 1, Visibility::from_word)?),
+            None => None,
+        },
+        role: match row.get_ref(2)?.as_str_or_null()? {
+            Some(_) => Some(word(row, 2, Role::from_word)?),
+            None => None,
+        },
+    })
 }
 
 /// May this user do this there? Returns what the answer was based on.

@@ -1,7 +1,7 @@
 //! Messages: sending, editing, deleting. Each takes its rev from the conversation's own row, inside
 //! the transaction that stores the change.
 
-use super::conversations::{check, view};
+use super::conversations::{check, check_writer, view};
 use super::rows::{id, key, load_message, take_rev, take_seq};
 use super::tx::{Fault, Tx};
 use super::{directs, rows};
@@ -23,7 +23,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     }
     tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
-    let scene = check(db, sender, conversation, Action::Write)?;
+    let (scene, named) = check_writer(db, sender, conversation)?;
     if let Some(parent) = reply_to {
         check_parent(db, conversation, parent)?;
     }
@@ -48,7 +48,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
         seq,
         rev: seq.as_rev(),
         kind: MessageKind::Text,
-        sender: sender_of(db, sender)?,
+        sender: named,
         id: Some(send.id),
         body: send.body.as_str().to_owned(),
         sent_at: now,
