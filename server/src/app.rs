@@ -130,6 +130,10 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
+fn opening(config: &Config) -> Opening {
+    Opening { path: config.database_path(), reserve: config.disk_reserve }
+}
+
 fn chat_options(config: &Config) -> ChatOptions {
     ChatOptions {
         server_name: config.server_name.clone(),
@@ -145,7 +149,7 @@ fn chat_options(config: &Config) -> ChatOptions {
 /// The chat without any listener, for the operator's commands while no server runs.
 pub async fn offline(config: &Config, data: &DataDir) -> Result<Arc<Chat>, StartError> {
     let keys = Keys::load(&data.path().join("secret"))?;
-    let store = Arc::new(SqliteStore::open(&Opening { path: config.database_path() }, NobodyListens)?);
+    let store = Arc::new(SqliteStore::open(&opening(config), NobodyListens)?);
     let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
     let passwords = Passwords::new(config.pbkdf2_iterations, threads());
     Ok(Arc::new(Chat::new(store, hub, passwords, &keys, Throttle::new(false), chat_options(config), None)))
@@ -164,7 +168,7 @@ pub struct Server {
     metrics: Option<TcpListener>,
     /// The code that the first account needs, if it needs one.
     setup_code: Option<String>,
-    users: u64,
+    is_new: bool,
 }
 
 impl Server {
@@ -179,13 +183,12 @@ impl Server {
         let metrics = config.metrics_listen.map(bind).transpose()?;
         let keys = Keys::load(&data.path().join("secret"))?;
         let (queue, publisher) = Publisher::channel();
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&Opening { path: config.database_path() }, queue)?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&opening(&config), queue)?);
         let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
         hub.load(&*store).await?;
-        let users = store.counts().await?.users;
+        let is_new = store.is_new().await?;
         let public = !config.is_local() || config.behind_proxy;
-        let setup_code = if public && users == 0 { Some(setup_code()?) } else { None };
+        let setup_code = if public && is_new { Some(setup_code()?) } else { None };
         let chat = Arc::new(Chat::new(
             store.clone(),
             hub.clone(),
@@ -195,7 +198,7 @@ impl Server {
             chat_options(&config),
             setup_code.clone(),
         ));
-        Ok(Self { config, data, chat, store, hub, publisher, tls, listener, metrics, setup_code, users })
+        Ok(Self { config, data, chat, store, hub, publisher, tls, listener, metrics, setup_code, is_new })
     }
 
     /// Where it listens, where its data lies, and what to do next.
@@ -208,7 +211,7 @@ impl Server {
             env!("CARGO_PKG_VERSION"),
             self.data.path().display()
         );
-        if self.users == 0 {
+        if self.is_new {
             let (name, code) = match &self.setup_code {
                 Some(code) => {
                     text.push_str(&format!(
@@ -259,6 +262,7 @@ impl Server {
         let options = ListenerOptions {
             tls,
             trusted_proxies: config.trusted_proxies.clone(),
+            is_https: config.is_https(),
             max_connections: config.max_connections,
             max_connections_per_address: config.rate_limits.then_some(config.max_connections_per_address),
             counters: sockets.clone(),

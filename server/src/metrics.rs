@@ -52,7 +52,6 @@ async fn report(chat: &Chat, sockets: &Counters) -> String {
         put("users", "gauge", "Accounts.", counts.users);
         put("sessions", "gauge", "Log-ins.", counts.sessions);
         put("conversations", "gauge", "Conversations.", counts.conversations);
-        put("messages", "gauge", "Messages stored.", counts.messages);
     }
     if let Some(bytes) = resident_bytes() {
         put("resident_memory_bytes", "gauge", "Memory in use by the process.", bytes);

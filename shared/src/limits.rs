@@ -58,6 +58,9 @@ pub const PRESENCE_MEMBERS: usize = 250;
 pub const SEND_BURST: u32 = 30;
 /// Sends per second and user in the long run.
 pub const SEND_RATE: u32 = 10;
+/// Of the messages above a read cursor the newest this many are looked at: whoever writes without ever
+/// reading (a bot) must not make its own log-in slow.
+pub const UNREAD_SCAN: u32 = 10_000;
 /// How long a typing notice is good for, in milliseconds.
 pub const TYPING_MS: u64 = 6_000;
 /// How often the server pings and how often clients should, in milliseconds.

@@ -166,9 +166,10 @@ pub async fn execute(chat: &Chat, command: Command) -> Result<Value, AppError> {
         Command::Doctor => {
             let found = store.quick_check().await?;
             let counts = store.counts().await?;
+            let messages = store.count_messages().await?;
             Ok(json!({
                 "damage": found, "epoch": store.epoch(), "users": counts.users, "sessions": counts.sessions,
-                "conversations": counts.conversations, "messages": counts.messages,
+                "conversations": counts.conversations, "messages": messages,
                 "connections": chat.hub().connections(),
             }))
         }

@@ -91,7 +91,7 @@ impl Chat {
                 Err(AppError::forbidden("This setup code is wrong or was used already."))
             };
         }
-        if self.setup_code_is_set() && self.store.counts().await?.users == 0 {
+        if self.setup_code_is_set() && self.store.is_new().await? {
             return Err(AppError::forbidden(
                 "The first account needs the setup code that the server printed when it started.",
             ));

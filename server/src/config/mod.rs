@@ -87,6 +87,8 @@ pub struct Config {
     pub max_connections_per_user: usize,
     /// Milliseconds between two pings.
     pub heartbeat_ms: u64,
+    /// Bytes of the disk to keep free.
+    pub disk_reserve: u64,
     /// What is logged.
     pub log: String,
     /// How it is written.
@@ -97,6 +99,11 @@ impl Config {
     /// The SQLite file.
     pub fn database_path(&self) -> PathBuf {
         self.database.clone().unwrap_or_else(|| self.data_dir.join("chat.db"))
+    }
+
+    /// Do clients come by https, as far as the settings tell?
+    pub fn is_https(&self) -> bool {
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Is the server reachable only from this machine?

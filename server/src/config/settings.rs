@@ -114,6 +114,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("max_connections_per_user", "20", "WebSocket connections of one user at once."),
     setting("heartbeat_ms", "30000", "Milliseconds between two pings to a client."),
     setting(
+        "disk_reserve_mb",
+        "256",
+        "Megabytes of the disk to keep free: with less the server serves what is there and takes nothing new.",
+    ),
+    setting(
         "log",
         "\"info\"",
         "What is logged: error, warn, info, debug, trace, or directives such as info,chat_server::ws=debug.",
@@ -308,6 +313,7 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
         max_connections_per_user: r.number("max_connections_per_user", limits::CONNECTIONS as u64, 1..=10_000)
             as usize,
         heartbeat_ms: r.number("heartbeat_ms", limits::HEARTBEAT_MS, 50..=600_000),
+        disk_reserve: r.number("disk_reserve_mb", 256, 0..=1_000_000_000) << 20,
         log: r.read("log", |value| Ok(value.to_owned())).unwrap_or_else(|| "info".to_owned()),
         log_format: r.choice(
             "log_format",

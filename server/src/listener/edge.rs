@@ -12,8 +12,8 @@ use chat_shared::ErrorCode;
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, RETRY_AFTER, UPGRADE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::service::Service;
 use hyper::{HeaderMap, Request, StatusCode};
@@ -70,7 +70,7 @@ where
                 Err(refusal) => refuse(&refusal),
             };
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                protect(response.headers_mut());
+                protect(response.headers_mut(), rules.options.is_https);
             }
             drop(answering);
             Ok(response)
@@ -165,8 +165,14 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
+/// For how long a browser is to come by https only.
+const A_YEAR: &str = "max-age=31536000";
+
 /// Headers that every answer has, whatever it is.
-fn protect(headers: &mut HeaderMap) {
+fn protect(headers: &mut HeaderMap, is_https: bool) {
+    if is_https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !headers.contains_key(CACHE_CONTROL) {

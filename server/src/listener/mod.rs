@@ -52,6 +52,8 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 pub struct ListenerOptions {
     /// The certificate; without one, plain HTTP.
     pub tls: Option<TlsReloader>,
+    /// Do clients come by https, here or at a proxy? They are told to keep to it.
+    pub is_https: bool,
     /// Sockets at once; more are closed as they come.
     pub max_connections: usize,
     /// Sockets at once from one address (IPv6: one /64); none is no limit.
@@ -76,6 +78,7 @@ impl Default for ListenerOptions {
     fn default() -> Self {
         Self {
             tls: None,
+            is_https: false,
             max_connections: 10_000,
             max_connections_per_address: Some(200),
             trusted_proxies: Vec::new(),

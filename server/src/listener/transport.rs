@@ -1,7 +1,6 @@
 //! The bytes beneath HTTP and WebSocket: a TCP stream, bare or under TLS.
 
 use super::pace::Pace;
-use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::io::{self, IoSlice};
@@ -139,8 +138,9 @@ impl AsyncWrite for Paced {
 
 /// Takes the bare stream out of an upgrade, with the bytes that were read beyond the request.
 ///
-/// What was not accepted by this listener comes back as it was.
-pub fn reclaim(upgraded: Upgraded) -> Result<(Transport, Bytes), Upgraded> {
+/// The bytes are copied: hyper's whole read buffer hangs on its own, even where they are none, and would
+/// live as long as the connection. What was not accepted by this listener comes back as it was.
+pub fn reclaim(upgraded: Upgraded) -> Result<(Transport, Vec<u8>), Upgraded> {
     let parts = upgraded.downcast::<TokioIo<Paced>>()?;
-    Ok((parts.io.into_inner().transport, parts.read_buf))
+    Ok((parts.io.into_inner().transport, parts.read_buf.to_vec()))
 }

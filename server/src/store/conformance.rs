@@ -41,9 +41,9 @@ impl Heard {
 }
 
 /// What the story is told with.
-struct Teller<'a> {
-    store: &'a dyn Store,
-    now: i64,
+pub(crate) struct Teller<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) now: i64,
 }
 
 impl Teller<'_> {
@@ -60,7 +60,27 @@ impl Teller<'_> {
         ask(|reply| self.store.create_user(new, reply)).await.unwrap().id
     }
 
-    fn message(&self, id: u8, sender: UserId, conversation: ConversationId, body: &str) -> SendMessage {
+    /// A user, and a public group that they own.
+    pub(crate) async fn user_with_a_room(&self, name: &str) -> (UserId, ConversationId) {
+        let user = self.user(name).await;
+        let new = NewGroup {
+            actor: Actor::User(user),
+            name: format!("room-of-{name}").parse().unwrap(),
+            topic: String::new().parse().unwrap(),
+            visibility: Visibility::Public,
+            now: self.now,
+        };
+        let room = ask(|reply| self.store.create_group(new, reply)).await.unwrap().id;
+        (user, room)
+    }
+
+    pub(crate) fn message(
+        &self,
+        id: u8,
+        sender: UserId,
+        conversation: ConversationId,
+        body: &str,
+    ) -> SendMessage {
         SendMessage {
             sender,
             id: SendId::from_bytes([id; 16]),
@@ -73,7 +93,7 @@ impl Teller<'_> {
         }
     }
 
-    async fn send(&self, message: SendMessage) -> Result<Sent, StoreError> {
+    pub(crate) async fn send(&self, message: SendMessage) -> Result<Sent, StoreError> {
         ask(|reply| self.store.send_message(message, reply)).await
     }
 

@@ -196,9 +196,13 @@ pub trait Store: Send + Sync + 'static {
     async fn rooms(&self) -> Result<Vec<RoomState>, StoreError>;
     /// What changed in a conversation above `since`, to fill a hole at the hub.
     async fn replay(&self, id: ConversationId, since: chat_shared::Rev) -> Result<Replay, StoreError>;
+    /// Is there no account yet? Also one that was deleted counts.
+    async fn is_new(&self) -> Result<bool, StoreError>;
+    /// How many messages there are: looks at each of them, so it is for `doctor` only.
+    async fn count_messages(&self) -> Result<u64, StoreError>;
     /// Counts for `doctor`, metrics and tests.
     async fn counts(&self) -> Result<Counts, StoreError>;
-    /// Does the database answer?
+    /// Does the database answer, and is there room for more?
     async fn check(&self) -> Result<(), StoreError>;
     /// Copies the database into a new file while it is in use.
     async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError>;

@@ -516,8 +516,6 @@ pub struct Counts {
     pub sessions: u64,
     /// Conversations.
     pub conversations: u64,
-    /// Messages, notices and tombstones included.
-    pub messages: u64,
 }
 
 /// What a hole at the hub is filled with.

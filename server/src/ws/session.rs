@@ -7,7 +7,6 @@ use super::link::Link;
 use crate::chat::{Caller, Chat};
 use crate::hub::Connection;
 use crate::listener::{ConnectionGuard, Transport};
-use bytes::Bytes;
 use chat_shared::close::CloseCode;
 use chat_shared::limits;
 use std::cell::RefCell;
@@ -127,7 +126,7 @@ pub(super) async fn serve(
     caller: Caller,
     expires_at: i64,
     transport: Transport,
-    early: Bytes,
+    early: Vec<u8>,
     guard: Option<ConnectionGuard>,
 ) {
     let (wire, socket, writer) = match transport {
@@ -177,13 +176,13 @@ pub(super) async fn serve(
 }
 
 impl Session {
-    async fn run(&mut self, early: Bytes) -> End {
-        if !early.is_empty() {
-            let mut early = early.to_vec();
-            if let Some(end) = self.take(&mut early) {
-                return end;
-            }
+    async fn run(&mut self, mut early: Vec<u8>) -> End {
+        if !early.is_empty()
+            && let Some(end) = self.take(&mut early)
+        {
+            return end;
         }
+        drop(early);
         let mut alarm = pin!(tokio::time::sleep_until(self.next_alarm(None).into()));
         loop {
             if let Some((code, reason)) = self.link.end() {

@@ -6,6 +6,7 @@ use chat_server::listener::{Drain, DrainHandle};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -23,7 +24,7 @@ pub(crate) const PASSWORD: &str = "a password for tests";
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) greeting: String,
-    _dir: TempDir,
+    dir: TempDir,
     stop: DrainHandle,
     task: JoinHandle<()>,
 }
@@ -42,6 +43,7 @@ impl TestServer {
             ("CHAT_DATA_DIR", &data),
             ("CHAT_PBKDF2_ITERATIONS", "10"),
             ("CHAT_RATE_LIMITS", "off"),
+            ("CHAT_DISK_RESERVE_MB", "0"),
         ];
         all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
         all.extend(settings);
@@ -54,11 +56,16 @@ impl TestServer {
         let greeting = server.greeting();
         let (stop, drain) = Drain::new();
         let task = tokio::spawn(async move { server.serve(drain).await.unwrap() });
-        Self { address, greeting, _dir: dir, stop, task }
+        Self { address, greeting, dir, stop, task }
     }
 
     pub(crate) fn api(&self) -> Api {
         Api { http: reqwest::Client::new(), base: format!("http://{}/api/v1", self.address) }
+    }
+
+    /// Where its data lies.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) async fn user(&self, name: &str) -> User {

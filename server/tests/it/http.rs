@@ -340,6 +340,11 @@ async fn guessing_passwords_is_slowed_down_without_locking_the_owner_out() {
     }
     let (status, problem) = login("alice", PASSWORD).await;
     assert_eq!((status, problem["code"].as_str()), (429, Some("rate_limited")));
+    let http = &bob.api.http;
+    let body = json!({"username": "alice", "password": PASSWORD});
+    let answer = http.post(format!("{}/auth/login", bob.api.base)).json(&body).send().await.unwrap();
+    let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=600).contains(&wait), "{wait}");
     // This address is known to belong to bob.
     assert_eq!(login("bob", PASSWORD).await.0, 200);
     server.stop().await;

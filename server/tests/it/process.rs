@@ -1,7 +1,8 @@
 //! The real program: its exit codes, its signals, its restart.
 
-use crate::harness::{Api, PATIENCE, eventually};
+use crate::harness::{Api, PATIENCE, User, eventually, uuid};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -20,6 +21,7 @@ pub(crate) fn program(data: &Path, arguments: &[&str]) -> Command {
         .arg(data)
         .env("CHAT_PBKDF2_ITERATIONS", "10")
         .env("CHAT_RATE_LIMITS", "off")
+        .env("CHAT_DISK_RESERVE_MB", "0")
         .env("CHAT_LOG", "warn");
     command
 }
@@ -27,7 +29,12 @@ pub(crate) fn program(data: &Path, arguments: &[&str]) -> Command {
 impl Process {
     /// Starts it on a free port and waits until it listens.
     pub(crate) fn start(data: &Path) -> Self {
-        let mut child = program(data, &["--listen", "127.0.0.1:0"])
+        Self::with(data, &[])
+    }
+
+    /// With these arguments besides.
+    pub(crate) fn with(data: &Path, arguments: &[&str]) -> Self {
+        let mut child = program(data, &[&["--listen", "127.0.0.1:0"], arguments].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -94,7 +101,7 @@ async fn it_stops_as_asked_and_everything_is_still_there() {
     assert_eq!(stopping.await.unwrap(), Some(0));
     let server = Process::start(dir.path());
     assert!(server.greeting.contains("chat-tui login"), "{}", server.greeting);
-    let alice = crate::harness::User { api: server.api(), ..alice };
+    let alice = User { api: server.api(), ..alice };
     assert_eq!(alice.history(1).await.last().unwrap()["body"], "to be kept");
     assert_eq!(server.stop().await, Some(0));
 }
@@ -105,6 +112,18 @@ async fn what_is_wrong_is_one_sentence_and_an_exit_code() {
     let server = Process::start(dir.path());
     let address = server.base.split('/').nth(2).unwrap().to_owned();
     let other = tempfile::tempdir().unwrap();
+    let newer = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(newer.path().join("chat.db")).unwrap();
+    database.execute_batch("PRAGMA user_version = 99").unwrap();
+    let [open_key, short_key, open_tls] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let write = |path: &Path, text: &str, mode| {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write(&open_key.path().join("secret"), &"x".repeat(64), 0o644);
+    write(&short_key.path().join("secret"), "short", 0o600);
+    let tls = open_tls.path().join("both.pem").to_str().unwrap().to_owned();
+    write(Path::new(&tls), "nonsense", 0o644);
     let cases: Vec<(&Path, Vec<&str>, i32, &str)> = vec![
         (dir.path(), vec!["--listen", "127.0.0.1:0"], 3, "in use by another chat-server"),
         (other.path(), vec!["--listen", &address], 4, "choose another address with --listen"),
@@ -115,12 +134,72 @@ async fn what_is_wrong_is_one_sentence_and_an_exit_code() {
         (Path::new("/proc/nowhere"), vec!["--listen", "127.0.0.1:0"], 1, "cannot use the data directory"),
         (dir.path(), vec!["restore", "/nonexistent"], 3, "in use by another chat-server"),
         (other.path(), vec!["restore", "/nonexistent"], 1, "/nonexistent"),
+        (newer.path(), vec!["--listen", "127.0.0.1:0"], 3, "Start the newer chat-server"),
+        (newer.path(), vec!["doctor"], 3, "Start the newer chat-server"),
+        (open_key.path(), vec!["--listen", "127.0.0.1:0"], 1, "chmod 600"),
+        (
+            open_tls.path(),
+            vec!["--listen", "127.0.0.1:0", "--tls-cert", &tls, "--tls-key", &tls],
+            1,
+            "holds no certificate",
+        ),
+        (short_key.path(), vec!["--listen", "127.0.0.1:0"], 1, "secret"),
+        (
+            other.path(),
+            vec!["--listen", "127.0.0.1:0", "--tls-cert", "/no.pem", "--tls-key", "/no.pem"],
+            1,
+            "/no.pem",
+        ),
+        (other.path(), vec!["config", "check", "--heartbeat-ms", "5"], 2, "--heartbeat-ms"),
+        (other.path(), vec!["config", "check", "--config", "/no.toml"], 2, "/no.toml"),
+        (other.path(), vec!["user", "disable", "nobody"], 1, "nobody"),
+        (other.path(), vec!["backup", "/nonexistent/copy"], 1, ""),
     ];
     for (data, arguments, code, text) in cases {
         let output = run(data, &arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(text), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{arguments:?}: {}", stderr(&output));
     }
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn whoever_saw_more_than_a_restored_database_has_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(dir.path());
+    let alice = server.api().register("alice").await;
+    let ws = alice.connect().await;
+    let epoch = ws.ready["epoch"].clone();
+    let path = "/conversations/1/messages";
+    let texts: Vec<_> =
+        ["before", "after"].map(|text| serde_json::json!({"id": uuid(), "body": text})).into();
+    let before = alice.ok("POST", path, Some(texts[0].clone())).await;
+    let backup = dir.path().join("copy.backup");
+    let output = run(dir.path(), &["backup", backup.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let after = alice.ok("POST", path, Some(texts[1].clone())).await;
+    drop(ws);
+    assert_eq!(server.stop().await, Some(0));
+    let output = run(dir.path(), &["restore", backup.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let server = Process::start(dir.path());
+    let alice = User { api: server.api(), ..alice };
+    let ws = alice.connect().await;
+    // Both of the signs by which a client knows.
+    assert_ne!(ws.ready["epoch"], epoch);
+    assert!(ws.ready["conversations"][0]["head_rev"].as_i64() < after["rev"].as_i64());
+    let changes = alice.ok("GET", "/conversations/1/changes?since=1000", None).await;
+    assert_eq!((&changes["messages"], &changes["epoch"]), (&serde_json::json!([]), &ws.ready["epoch"]));
+    // It sends again whatever it does not find: what is there stays, what was lost comes back, once.
+    for text in texts.iter().chain(&texts) {
+        alice.ok("POST", path, Some(text.clone())).await;
+    }
+    let history = alice.history(1).await;
+    let bodies: Vec<_> = history.iter().filter(|m| m["kind"] == "text").map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["before", "after"]);
+    assert!(history.contains(&before));
     assert_eq!(server.stop().await, Some(0));
 }
 

@@ -6,10 +6,10 @@ use crate::net::backoff::{Backoff, random};
 use crate::net::http::Account;
 use crate::net::sync::{Cursors, Step};
 use crate::net::ws::{Lost, Socket};
-use chat_shared::api::{Changes, Conversation, Message, MessagePage};
+use chat_shared::api::{Changes, Conversation, ConversationKind, Message, MessagePage};
 use chat_shared::frame::ServerFrame;
-use chat_shared::{ConversationId, Rev};
-use std::collections::HashMap;
+use chat_shared::{ConversationId, ErrorCode, Rev, Seq};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Rows of a page.
@@ -51,8 +51,12 @@ struct Tail {
     /// Empty: all.
     wanted: Vec<String>,
     json: bool,
+    /// Of the connection before.
+    epoch: Option<String>,
     cursors: Cursors,
     names: HashMap<ConversationId, String>,
+    /// When the messages that changed were edited or deleted, as they were last shown.
+    changed: HashMap<(ConversationId, Seq), i64>,
 }
 
 /// Prints what is new, for ever, without a gap or a repeat.
@@ -67,8 +71,15 @@ pub async fn tail(account: &Account, targets: &[String], json: bool) -> Result<(
             Target::User(name) => format!("@{name}"),
         });
     }
-    let mut tail =
-        Tail { account: account.clone(), wanted, json, cursors: Cursors::default(), names: HashMap::new() };
+    let mut tail = Tail {
+        account: account.clone(),
+        wanted,
+        json,
+        epoch: None,
+        cursors: Cursors::default(),
+        names: HashMap::new(),
+        changed: HashMap::new(),
+    };
     let mut backoff = Backoff::default();
     let mut first = true;
     loop {
@@ -95,6 +106,17 @@ impl Tail {
     async fn follow(&mut self, mut socket: Socket, ready: ServerFrame) -> Result<Lost, ClientError> {
         if let ServerFrame::Ready { epoch, conversations, .. } = ready {
             self.names = conversations.iter().map(|c| (c.id, name_of(c))).collect();
+            // What came to be while we were away is news from its beginning, or from when I joined.
+            if self.epoch.as_ref() == Some(&epoch) {
+                for conversation in &conversations {
+                    let since = match conversation.kind {
+                        ConversationKind::Direct => Rev::MIN,
+                        ConversationKind::Group => conversation.read_seq.as_rev(),
+                    };
+                    self.cursors.entered(conversation.id, since);
+                }
+            }
+            self.epoch = Some(epoch.clone());
             let heads = conversations.iter().map(|c| (c.id, c.head_rev));
             for (conversation, since) in self.cursors.ready(&epoch, heads) {
                 self.read(conversation, since).await?;
@@ -118,7 +140,7 @@ impl Tail {
         match frame {
             ServerFrame::Message { conversation_id, rev, message } => {
                 match self.cursors.message(conversation_id, rev) {
-                    Step::Show => self.show(&message)?,
+                    Step::Show => self.show(&message, message.rev == message.seq.as_rev())?,
                     Step::Read(since) => self.read(conversation_id, since).await?,
                     Step::Skip => {}
                 }
@@ -151,13 +173,25 @@ impl Tail {
     }
 
     async fn read(&mut self, conversation: ConversationId, mut since: Rev) -> Result<(), ClientError> {
+        let seen = since;
+        let mut new = HashSet::new();
         loop {
             let path = format!("/conversations/{conversation}/changes?since={since}&limit={PAGE}");
-            let changes: Changes = self.account.get(&path).await?;
+            let changes: Changes = match self.account.get(&path).await {
+                Ok(changes) => changes,
+                // Not mine any more, which the server will say or has said.
+                Err(ClientError::Api { problem, .. }) if problem.code == ErrorCode::NotFound => {
+                    self.cursors.removed(conversation);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
             for message in &changes.messages {
                 since = message.rev;
                 if self.cursors.read(conversation, message.rev) == Step::Show {
-                    self.show(message)?;
+                    // What changed while it was missed is new all the same, but only once.
+                    let is_new = message.seq.as_rev() > seen && new.insert(message.seq);
+                    self.show(message, is_new)?;
                 }
             }
             if !changes.has_more {
@@ -167,10 +201,15 @@ impl Tail {
         }
     }
 
-    fn show(&self, message: &Message) -> Result<(), ClientError> {
-        let unknown = String::new();
-        let name = self.names.get(&message.conversation_id).unwrap_or(&unknown);
-        if self.wanted.is_empty() || self.wanted.contains(name) {
+    /// Programs get every state. People get what is new, and what now says something else: that somebody
+    /// reacted or replied is no reason to print a text again.
+    fn show(&mut self, message: &Message, is_new: bool) -> Result<(), ClientError> {
+        let name = self.names.get(&message.conversation_id).map_or("", String::as_str);
+        let is_wanted = self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == name);
+        let changed_at = message.deleted_at.or(message.edited_at);
+        let says_something_else = changed_at
+            .is_some_and(|at| self.changed.insert((message.conversation_id, message.seq), at) != Some(at));
+        if is_wanted && (self.json || is_new || says_something_else) {
             show(message, name, self.json)
         } else {
             Ok(())

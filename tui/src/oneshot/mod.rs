@@ -15,6 +15,8 @@ use crate::net::http::Account;
 use chat_shared::ConversationId;
 use chat_shared::api::{Conversation, ConversationList, CreateDirectRequest, Message};
 use chat_shared::display::SafeText;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, Write as _};
@@ -145,20 +147,17 @@ pub(crate) fn as_text(message: &Message, name: &str) -> String {
     format!("{time} {name} {sender}: {text}{edited}\n")
 }
 
-/// UTC, to the minute. (Days since 1970 to a date, after Howard Hinnant's `civil_from_days`.)
+/// To the minute, in the time of wherever this runs.
 fn time(ms: i64) -> String {
-    let minutes = ms.div_euclid(60_000);
-    let (days, minute) = (minutes.div_euclid(1440), minutes.rem_euclid(1440));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}Z", minute / 60, minute % 60)
+    time_in(ms, &TimeZone::system())
+}
+
+fn time_in(ms: i64, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(moment) => moment.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        // No year has it: the server made it up.
+        Err(_) => "????-??-?? ??:??".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -166,10 +165,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
-        assert_eq!(time(0), "1970-01-01 00:00Z");
-        assert_eq!(time(951_782_400_000), "2000-02-29 00:00Z");
-        assert_eq!(time(1_795_399_862_826), "2026-11-23 02:11Z");
+    fn times_are_those_of_the_place() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let table = [
+            (0, "1970-01-01 00:00", "1970-01-01 01:00"),
+            (951_782_400_000, "2000-02-29 00:00", "2000-02-29 01:00"),
+            (1_795_399_862_826, "2026-11-23 02:11", "2026-11-23 03:11"),
+            (1_782_777_600_000, "2026-06-30 00:00", "2026-06-30 02:00"),
+            (i64::MAX, "????-??-?? ??:??", "????-??-?? ??:??"),
+        ];
+        for (ms, utc, local) in table {
+            assert_eq!((time_in(ms, &TimeZone::UTC).as_str(), time_in(ms, &berlin).as_str()), (utc, local));
+        }
     }
 
     #[test]

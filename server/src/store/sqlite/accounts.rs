@@ -3,14 +3,13 @@
 use super::rows::{USER, containing, id, is_unique_violation, page, user, user_by_id};
 use super::tx::{Fault, Tx};
 use super::{groups, invites, members, sessions};
-use crate::store::{
-    Account, Admission, Change, Ends, ListQuery, NewUser, SetPassword, StoreError, UpdateUser,
-};
+use crate::store::{Account, Admission, Ends, ListQuery, NewUser, SetPassword, StoreError, UpdateUser};
 use chat_shared::api::{User, UserList};
 use chat_shared::{UserId, Username};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 pub(super) fn create(tx: &mut Tx<'_>, new: &NewUser) -> Result<User, Fault> {
+    tx.check_space()?;
     let db = tx.db;
     let first: bool =
         db.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM users)")?.query_row([], |row| row.get(0))?;
@@ -160,14 +159,4 @@ pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<UserList, Fault
         .collect::<Result<Vec<_>, _>>()?;
     let (users, next_cursor) = page(rows, query.limit, |user| user.username.to_string());
     Ok(UserList { users, next_cursor })
-}
-
-/// Tells everyone concerned that a user's sessions ended.
-pub(super) fn sessions_ended(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    sessions: Option<Vec<chat_shared::SessionId>>,
-    disabled: bool,
-) {
-    tx.changes.push(Change::SessionsEnded { user, sessions, disabled });
 }

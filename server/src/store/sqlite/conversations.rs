@@ -1,11 +1,11 @@
 //! Conversations as their members see them.
 
 use super::rows::{self, id, page, text, user_by_id, word};
+use super::sessions;
 use super::tx::Fault;
-use super::{history, sessions};
 use crate::auth::policy::{Action, Scene, may};
 use crate::store::{ListQuery, Snapshot, StoreError};
-use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Visibility};
+use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Seq, SessionId, UserId, Username, limits};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -19,21 +19,48 @@ pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId)
              LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
              WHERE c.id = ?1 AND c.deleted_at IS NULL",
         )?
-        .query_row(params![conversation.get(), user.get()], |row| {
-            Ok(Scene {
-                kind: word(row, 0, ConversationKind::from_word)?,
-                visibility: match row.get_ref(1)?.as_str_or_null()? {
-                    Some(_) => Some(word(row, 1, Visibility::from_word)?),
-                    None => None,
-                },
-                role: match row.get_ref(2)?.as_str_or_null()? {
-                    Some(_) => Some(word(row, 2, Role::from_word)?),
-                    None => None,
-                },
-            })
-        })
+        .query_row(params![conversation.get(), user.get()], scene_row)
         .optional()?;
     Ok(scene.ok_or(StoreError::NotFound)?)
+}
+
+/// The scene of somebody who wants to write, and how they are called, in one go: this is done for every
+/// message.
+pub(super) fn check_writer(
+    db: &Connection,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<(Scene, Sender), Fault> {
+    let found = db
+        .prepare_cached(
+            "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name FROM conversations c
+             JOIN users u ON u.id = ?2
+             LEFT JOIN groups g ON g.conversation_id = c.id
+             LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
+             WHERE c.id = ?1 AND c.deleted_at IS NULL",
+        )?
+        .query_row(params![conversation.get(), user.get()], |row| {
+            let sender = Sender { id: id(row, 3)?, username: text(row, 4)?, display_name: row.get(5)? };
+            Ok((scene_row(row)?, sender))
+        })
+        .optional()?;
+    let (scene, sender) = found.ok_or(StoreError::NotFound)?;
+    may(scene, Action::Write)?;
+    Ok((scene, sender))
+}
+
+fn scene_row(row: &Row<'_>) -> rusqlite::Result<Scene> {
+    Ok(Scene {
+        kind: word(row, 0, ConversationKind::from_word)?,
+        visibility: match row.get_ref(1)?.as_str_or_null()? {
+            Some(_) => Some(word(row, 1, Visibility::from_word)?),
+            None => None,
+        },
+        role: match row.get_ref(2)?.as_str_or_null()? {
+            Some(_) => Some(word(row, 2, Role::from_word)?),
+            None => None,
+        },
+    })
 }
 
 /// May this user do this there? Returns what the answer was based on.
@@ -111,8 +138,8 @@ fn complete(
     Ok(conversation)
 }
 
-/// How many texts of others lie above the cursor, and how many of them name this user; counted up to
-/// one above [`limits::UNREAD`].
+/// How many texts of others lie above the cursor, and how many of them name this user; counted from
+/// the newest down, up to one above [`limits::UNREAD`] and among [`limits::UNREAD_SCAN`] messages.
 pub(super) fn unread(
     db: &Connection,
     conversation: ConversationId,
@@ -125,8 +152,10 @@ pub(super) fn unread(
     let counts = db
         .prepare_cached(
             "SELECT count(*), coalesce(sum(mentions IS NOT NULL AND instr(mentions, ?5) > 0), 0) FROM
-               (SELECT mentions FROM messages
-                WHERE id > ?1 AND id <= ?2 AND sender_id <> ?3 AND kind = 'text' AND deleted_at IS NULL LIMIT ?4)",
+               (SELECT mentions FROM
+                 (SELECT mentions, sender_id, kind, deleted_at FROM messages
+                  WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?6)
+                WHERE sender_id <> ?3 AND kind = 'text' AND deleted_at IS NULL LIMIT ?4)",
         )?
         .query_row(
             params![
@@ -134,7 +163,8 @@ pub(super) fn unread(
                 (conversation.get() << 32) | rows::SEQ_MAX,
                 user.get(),
                 limits::UNREAD + 1,
-                quoted
+                quoted,
+                limits::UNREAD_SCAN
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
@@ -223,6 +253,25 @@ pub(super) fn own_counts(
     viewer: UserId,
     conversation: ConversationId,
 ) -> Result<(u32, u32), Fault> {
-    let read_seq = history::read_seq(db, viewer, conversation)?;
+    let read_seq = read_seq(db, viewer, conversation)?;
     unread(db, conversation, viewer, &username(db, viewer)?, read_seq)
+}
+
+/// A member's read cursor.
+fn read_seq(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<Seq, Fault> {
+    let found = db
+        .prepare_cached("SELECT read_seq FROM members WHERE conversation_id = ?1 AND user_id = ?2")?
+        .query_row(params![conversation.get(), viewer.get()], |row| id(row, 0));
+    match found {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::NotFound.into()),
+        other => Ok(other?),
+    }
+}
+
+/// Is it a group that was not deleted?
+pub(super) fn check_group(db: &Connection, conversation: ConversationId) -> Result<(), Fault> {
+    let found: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM groups WHERE conversation_id = ?1)")?
+        .query_row([conversation.get()], |row| row.get(0))?;
+    if found { Ok(()) } else { Err(StoreError::NotFound.into()) }
 }

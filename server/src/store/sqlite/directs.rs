@@ -41,6 +41,7 @@ pub(super) fn open(
     let conversation = match found {
         Some(conversation) => conversation,
         None => {
+            tx.check_space()?;
             let conversation: ConversationId = db
                 .prepare_cached(
                     "INSERT INTO conversations (kind, created_at) VALUES ('direct', ?1) RETURNING id",

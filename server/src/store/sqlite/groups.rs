@@ -1,6 +1,6 @@
 //! Groups: making, changing and deleting them. Who is in them: `members`.
 
-use super::conversations::{check, check_memberships, view};
+use super::conversations::{check, check_group, check_memberships, view};
 use super::members::{self, Entry, How};
 use super::rows::{containing, id, is_unique_violation, page, text, word};
 use super::tx::{Fault, Tx};
@@ -64,6 +64,7 @@ pub(super) fn join_default(
 
 pub(super) fn create(tx: &mut Tx<'_>, new: &NewGroup) -> Result<Conversation, Fault> {
     let Actor::User(owner) = new.actor else { return Err(StoreError::Internal.into()) };
+    tx.check_space()?;
     check_memberships(tx.db, owner)?;
     let conversation = insert(tx.db, &new.name, new.topic.as_str(), new.visibility, new.now)?;
     members::found(tx, conversation, owner, new.now)?;
@@ -114,7 +115,7 @@ pub(super) fn delete(
         Actor::User(user) => {
             check(tx.db, user, conversation, Action::DeleteGroup)?;
         }
-        Actor::Operator => exists(tx.db, conversation)?,
+        Actor::Operator => check_group(tx.db, conversation)?,
     }
     let db = tx.db;
     db.execute(
@@ -126,14 +127,6 @@ pub(super) fn delete(
     db.execute("DELETE FROM members WHERE conversation_id = ?1", [conversation.get()])?;
     tx.changes.push(Change::Deleted { conversation });
     Ok(())
-}
-
-/// Is it a group that was not deleted?
-pub(super) fn exists(db: &Connection, conversation: ConversationId) -> Result<(), Fault> {
-    let found: bool = db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM groups WHERE conversation_id = ?1)")?
-        .query_row([conversation.get()], |row| row.get(0))?;
-    if found { Ok(()) } else { Err(StoreError::NotFound.into()) }
 }
 
 pub(super) fn by_name(db: &Connection, name: &GroupName) -> Result<ConversationId, Fault> {

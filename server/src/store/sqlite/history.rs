@@ -2,9 +2,9 @@
 
 use super::conversations::{check_read, head_rev, own_counts};
 use super::members;
-use super::rows::{MESSAGE, SEQ_MAX, id, key, load_message, message as message_row, with_reactions};
+use super::rows::{MESSAGE, SEQ_MAX, load_message, message as message_row, with_reactions};
 use super::tx::Fault;
-use crate::store::{Anchor, Change, ChangesQuery, HistoryQuery, Replay, StoreError};
+use crate::store::{Anchor, Change, ChangesQuery, HistoryQuery, Replay};
 use chat_shared::api::{Changes, Edit, EditList, Message, MessagePage, Thread};
 use chat_shared::{ConversationId, Rev, Seq, UserId, limits};
 use rusqlite::{Connection, Params, params};
@@ -179,20 +179,4 @@ pub(super) fn thread(
         params![conversation.get(), seq.get(), limits::PAGE_MAX as i64],
     )?;
     Ok(Thread { messages: with_reactions(db, messages)? })
-}
-
-/// A member's read cursor.
-pub(super) fn read_seq(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<Seq, Fault> {
-    let found = db
-        .prepare_cached("SELECT read_seq FROM members WHERE conversation_id = ?1 AND user_id = ?2")?
-        .query_row(params![conversation.get(), viewer.get()], |row| id(row, 0));
-    match found {
-        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::NotFound.into()),
-        other => Ok(other?),
-    }
-}
-
-/// Where a page's key range ends, exposed for the upkeep of deleted conversations.
-pub(super) fn range(conversation: ConversationId) -> (i64, i64) {
-    (key(conversation, Seq::MIN), (conversation.get() << 32) | SEQ_MAX)
 }

@@ -1,9 +1,9 @@
 //! Members: who comes, goes and may do what; each change told by a notice in the same transaction.
 
-use super::conversations::{check, check_memberships, check_read, scene, unread, view};
+use super::conversations::{check, check_group, check_memberships, check_read, scene, unread, view};
+use super::messages;
 use super::rows::{USER, id, page, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
-use super::{groups, messages};
 use crate::auth::policy::{Action, may};
 use crate::store::{
     Actor, Change, ListQuery, MarkRead, PutMember, PutMemberOutcome, RemoveMember, RoomState, Settings,
@@ -227,7 +227,7 @@ fn permit(
 ) -> Result<Option<UserId>, Fault> {
     match actor {
         Actor::User(user) => check(db, user, conversation, action).map(|_| Some(user)),
-        Actor::Operator => groups::exists(db, conversation).map(|()| None),
+        Actor::Operator => check_group(db, conversation).map(|()| None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages: sending, editing, deleting. Each takes its rev from the conversation's own row, inside
 //! the transaction that stores the change.
 
-use super::conversations::{check, view};
+use super::conversations::{check, check_writer, view};
 use super::rows::{id, key, load_message, take_rev, take_seq};
 use super::tx::{Fault, Tx};
 use super::{directs, rows};
@@ -21,8 +21,9 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     if let Some(refusal) = &send.refuse_new {
         return Err(refusal.clone().into());
     }
+    tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
-    let scene = check(db, sender, conversation, Action::Write)?;
+    let (scene, named) = check_writer(db, sender, conversation)?;
     if let Some(parent) = reply_to {
         check_parent(db, conversation, parent)?;
     }
@@ -47,7 +48,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
         seq,
         rev: seq.as_rev(),
         kind: MessageKind::Text,
-        sender: sender_of(db, sender)?,
+        sender: named,
         id: Some(send.id),
         body: send.body.as_str().to_owned(),
         sent_at: now,
@@ -80,6 +81,7 @@ pub(super) fn edit(tx: &mut Tx<'_>, edit: &EditMessage) -> Result<Ack, Fault> {
     if let Some(refusal) = &edit.refuse_new {
         return Err(refusal.clone().into());
     }
+    tx.check_space()?;
     let EditMessage { editor, conversation, seq, now, .. } = *edit;
     let before = target(db, editor, conversation, seq)?;
     check(db, editor, conversation, Action::Edit { own: before.sender.id == editor })?;

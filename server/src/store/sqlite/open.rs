@@ -9,9 +9,14 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Forward only, and never changed once released: a change of the schema is a new entry.
 const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.sql"))];
+
+/// How long a write waits for another process that has locked the database. Whoever asks just after
+/// that began waits for two of them, and is to have an answer within 5 seconds.
+const LOCKED_WAIT: Duration = Duration::from_millis(2_400);
 
 /// SQLite below this has a bug that can damage a database in WAL mode.
 const SQLITE_MIN: i32 = 3_051_003;
@@ -21,6 +26,8 @@ const SQLITE_MIN: i32 = 3_051_003;
 pub struct Opening {
     /// The file. Made if it is not there.
     pub path: PathBuf,
+    /// Bytes of its disk to keep free: with less, nothing is stored that would take more.
+    pub reserve: u64,
 }
 
 /// Why a database could not be opened. Each says what to do.
@@ -102,7 +109,7 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
         .map_err(|source| OpenError::File { path: path.clone(), source })?;
     let mut writer =
         Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(at)?;
-    writer.busy_timeout(std::time::Duration::from_secs(5)).map_err(at)?;
+    writer.busy_timeout(Duration::from_secs(5)).map_err(at)?;
     let known = MIGRATIONS.len() as i64;
     let found: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(at)?;
     if found > known {
@@ -127,6 +134,7 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
         .to_latest(&mut writer)
         .map_err(|source| OpenError::Migration { path: path.clone(), source })?;
     writer.set_prepared_statement_cache_capacity(256);
+    writer.busy_timeout(LOCKED_WAIT).map_err(at)?;
     let epoch = ensure_epoch(&writer, path)?;
     Ok(Opened { writer, epoch })
 }
@@ -192,7 +200,7 @@ fn flags(mode: OpenFlags) -> OpenFlags {
 pub(super) fn reader(path: &Path) -> SqliteConnectionManager {
     SqliteConnectionManager::file(path).with_flags(flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).with_init(|db| {
         db.set_prepared_statement_cache_capacity(128);
-        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        db.busy_timeout(Duration::from_secs(5))?;
         // Not opened read-only, because a reader of a WAL database must be able to make its index;
         // it still cannot write.
         db.execute_batch(
@@ -241,7 +249,7 @@ mod tests {
         let path = dir.path().join("chat.db");
         Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
         let before = std::fs::read(&path).unwrap();
-        let error = open(&Opening { path: path.clone() }).err().unwrap();
+        let error = open(&Opening { path: path.clone(), reserve: 0 }).err().unwrap();
         assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
@@ -251,7 +259,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("chat.db");
-        let opened = open(&Opening { path: path.clone() }).unwrap();
+        let opened = open(&Opening { path: path.clone(), reserve: 0 }).unwrap();
         opened.writer.execute("INSERT INTO meta VALUES ('a', 'b')", []).unwrap();
         for file in std::fs::read_dir(dir.path()).unwrap() {
             let file = file.unwrap();

@@ -22,6 +22,9 @@ pub(super) fn react(tx: &mut Tx<'_>, react: &React) -> Result<Ack, Fault> {
     if there == on {
         return Ok(ack);
     }
+    if on {
+        tx.check_space()?;
+    }
     let new_kind = before.reactions.iter().all(|reaction| reaction.emoji != react.emoji);
     if on && new_kind && before.reactions.len() >= limits::REACTION_KINDS {
         return Err(StoreError::Conflict("A message can have at most 20 different emoji.").into());

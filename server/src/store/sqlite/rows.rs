@@ -18,6 +18,11 @@ pub(super) fn key(conversation: ConversationId, seq: Seq) -> i64 {
 /// The greatest seq that the key has room for: four thousand million changes to one conversation.
 pub(super) const SEQ_MAX: i64 = u32::MAX as i64;
 
+/// The keys of all messages of a conversation: the first and the last that there can be.
+pub(super) fn range(conversation: ConversationId) -> (i64, i64) {
+    (key(conversation, Seq::MIN), (conversation.get() << 32) | SEQ_MAX)
+}
+
 fn wrong(index: usize, kind: Type, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, kind, Box::new(error))
 }

@@ -1,10 +1,9 @@
 //! Sessions and the rotation of their refresh tokens.
 
-use super::accounts::sessions_ended;
 use super::rows::{USER, text, user as user_row, user_by_id};
 use super::tx::{Fault, Tx};
 use crate::auth::refresh::{Judgement, StoredRefresh, judge};
-use crate::store::{RefreshSession, Refreshed, SessionSeed, StoreError};
+use crate::store::{Change, RefreshSession, Refreshed, SessionSeed, StoreError};
 use chat_shared::api::{SessionEntry, User};
 use chat_shared::{SessionId, UserId, limits};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -146,4 +145,9 @@ pub(super) fn list(db: &Connection, user: UserId, now: i64) -> Result<Vec<Sessio
             })
         })?
         .collect::<Result<_, _>>()?)
+}
+
+/// Tells everyone concerned that a user's sessions ended.
+fn sessions_ended(tx: &mut Tx<'_>, user: UserId, sessions: Option<Vec<SessionId>>, disabled: bool) {
+    tx.changes.push(Change::SessionsEnded { user, sessions, disabled });
 }

@@ -10,6 +10,16 @@ pub(super) struct Tx<'a> {
     pub(super) db: &'a Connection,
     /// What connected people are to be told if this commits.
     pub(super) changes: Vec<Change>,
+    /// Is the disk as full as it may get?
+    pub(super) is_full: bool,
+}
+
+impl Tx<'_> {
+    /// Refuses what would take more of a disk that is nearly full. What keeps people logged in, what they
+    /// read and what they delete goes on.
+    pub(super) fn check_space(&self) -> Result<(), StoreError> {
+        if self.is_full { Err(StoreError::StorageFull) } else { Ok(()) }
+    }
 }
 
 /// Why an operation failed: because the domain says so, or because SQLite did.

@@ -1,7 +1,6 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
-use super::history::range;
-use super::rows::id;
+use super::rows::{id, range};
 use super::tx::{Fault, Tx};
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
@@ -57,14 +56,21 @@ pub(super) fn purge(tx: &mut Tx<'_>) -> Result<bool, Fault> {
     Ok(true)
 }
 
+pub(super) fn is_new(db: &Connection) -> Result<bool, Fault> {
+    Ok(db.query_row("SELECT NOT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?)
+}
+
 pub(super) fn counts(db: &Connection) -> Result<Counts, Fault> {
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0).map(i64::unsigned_abs));
     Ok(Counts {
         users: count("SELECT count(*) FROM users WHERE deleted_at IS NULL")?,
         sessions: count("SELECT count(*) FROM sessions")?,
         conversations: count("SELECT count(*) FROM conversations WHERE deleted_at IS NULL")?,
-        messages: count("SELECT count(*) FROM messages")?,
     })
+}
+
+pub(super) fn count_messages(db: &Connection) -> Result<u64, Fault> {
+    Ok(db.query_row("SELECT count(*) FROM messages", [], |row| row.get(0).map(i64::unsigned_abs))?)
 }
 
 pub(super) fn check(db: &Connection) -> Result<(), Fault> {

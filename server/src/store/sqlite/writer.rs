@@ -8,6 +8,7 @@
 //! Readers see an operation's rows from the commit on; the one who asked hears of it after that; the
 //! disk has it before either.
 
+use super::disk::Disk;
 use super::open::OpenError;
 use super::tx::{Fault, Tx, settle_sqlite};
 use crate::store::{Change, Completion, Reply, Sink, StoreError};
@@ -96,13 +97,13 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection, sink: impl Sink) -> Result<Self, OpenError> {
+    pub(super) fn start(db: Connection, disk: Arc<Disk>, sink: impl Sink) -> Result<Self, OpenError> {
         let (queue, waiting) = sync_channel(QUEUE);
         let bytes = Arc::new(AtomicUsize::new(0));
         let held = bytes.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&db, &waiting, &held, sink))
+            .spawn(move || run(&db, &disk, &waiting, &held, sink))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue: Mutex::new(Some(queue)), bytes, thread: Mutex::new(Some(thread)) })
     }
@@ -149,7 +150,7 @@ impl Writer {
     }
 }
 
-fn run(db: &Connection, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
+fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Ok(first) = waiting.recv() {
         batch.push(first);
@@ -158,7 +159,7 @@ fn run(db: &Connection, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sin
             batch.push(next);
         }
         bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
-        let completions = commit(db, batch.drain(..).map(|queued| queued.operation));
+        let completions = commit(db, disk, batch.drain(..).map(|queued| queued.operation));
         sink.committed(completions);
     }
     // The last one out folds the log into the database, so that a copy of the file alone is whole.
@@ -168,8 +169,13 @@ fn run(db: &Connection, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sin
 }
 
 /// Runs the operations in one transaction. Never fails as a whole without telling every one of them.
-fn commit(db: &Connection, operations: impl Iterator<Item = Box<dyn Operation>>) -> Vec<Completion> {
+fn commit(
+    db: &Connection,
+    disk: &Disk,
+    operations: impl Iterator<Item = Box<dyn Operation>>,
+) -> Vec<Completion> {
     let mut ran: Vec<(Vec<Change>, Settle)> = Vec::new();
+    let is_full = disk.is_low();
     let mut failed = begin(db).err();
     for operation in operations {
         if let Some(error) = &failed {
@@ -177,7 +183,7 @@ fn commit(db: &Connection, operations: impl Iterator<Item = Box<dyn Operation>>)
             ran.push((Vec::new(), Box::new(move |_| operation.refuse(error))));
             continue;
         }
-        match one(db, operation) {
+        match one(db, is_full, operation) {
             Ok(done) => ran.push(done),
             Err((settle, error)) => {
                 failed = Some(error);
@@ -187,6 +193,9 @@ fn commit(db: &Connection, operations: impl Iterator<Item = Box<dyn Operation>>)
     }
     if failed.is_none() {
         failed = db.execute_batch("COMMIT").err().map(|error| settle_sqlite(&error));
+    }
+    if failed == Some(StoreError::StorageFull) {
+        disk.refused();
     }
     if failed.is_some()
         && !db.is_autocommit()
@@ -211,6 +220,7 @@ fn begin(db: &Connection) -> Result<(), StoreError> {
 /// Runs one operation. An error means that the whole transaction is lost, and what its neighbours are told.
 fn one(
     db: &Connection,
+    is_full: bool,
     operation: Box<dyn Operation>,
 ) -> Result<(Vec<Change>, Settle), (Settle, StoreError)> {
     let step = |sql| db.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e));
@@ -222,7 +232,7 @@ fn one(
         return Err((Box::new(move |_| operation.refuse(told)), error));
     }
     let before = db.total_changes();
-    let mut tx = Tx { db, changes: Vec::new() };
+    let mut tx = Tx { db, changes: Vec::new(), is_full };
     let (outcome, settle) = operation.run(&mut tx);
     let changes = tx.changes;
     let lost = |settle: Settle, own: StoreError| {
@@ -237,6 +247,8 @@ fn one(
     }
     let ended = match (&outcome, isolation) {
         (Ok(()), Isolation::ChecksFirst) => Ok(0),
+        // Found by SQLite, in the middle of it, or before it wrote and by itself.
+        (Err(StoreError::StorageFull), _) if !is_full => Err(StoreError::StorageFull),
         (Err(error), Isolation::ChecksFirst) if db.total_changes() != before => {
             tracing::error!(%error, "an operation was refused after it had written");
             Err(error.clone())
@@ -271,7 +283,8 @@ mod tests {
             let reply: Reply<()> = Box::new(move |result| told.send((name, result)).unwrap());
             Box::new(Typed { isolation, work, reply }) as Box<dyn Operation>
         });
-        for completion in commit(&db, operations) {
+        let disk = Disk::of(std::path::Path::new("chat.db"), 0);
+        for completion in commit(&db, &disk, operations) {
             (completion.finish)();
         }
         drop(told);
