@@ -6,40 +6,43 @@
 
 use super::{Look, Segment, width};
 use ratatui::buffer::{Buffer, CellDiffOption};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-/// Puts segments into the first line of an area, as far as they fit. Returns how many columns they took.
+/// Puts segments into the first line of an area, as far as they fit. Returns the column after them.
 pub fn paint(segments: &[Segment], area: Rect, buffer: &mut Buffer, style: impl Fn(&Look) -> Style) -> u16 {
-    let area = area.intersection(buffer.area);
-    if area.is_empty() {
-        return 0;
-    }
-    let mut x = area.x;
+    let mut at = area.as_position();
     for segment in segments {
-        let room = usize::from(area.right() - x);
-        let (end, _) = buffer.set_stringn(x, area.y, segment.text(), room, style(segment.look()));
-        x = end;
+        at.x = put(segment, at, area.right().saturating_sub(at.x), buffer, style(segment.look()));
     }
-    spill(segments, area, buffer);
-    x - area.x
+    at.x
+}
+
+/// Puts a segment into so many columns, as far as it fits. Returns the column after it.
+pub fn put(segment: &Segment, at: Position, columns: u16, buffer: &mut Buffer, style: Style) -> u16 {
+    if columns == 0 || !buffer.area.contains(at) {
+        return at.x;
+    }
+    let (end, _) = buffer.set_stringn(at.x, at.y, segment.text(), usize::from(columns), style);
+    spill(segment.text(), at, end, buffer);
+    end
 }
 
 /// Marks the cells that the later parts of a cluster may lie in: those behind its first, which the next
-/// frame must clear, and those beyond it, also outside of the area, where a border is in danger.
-fn spill(segments: &[Segment], area: Rect, buffer: &mut Buffer) {
-    let mut x = area.x;
-    for cluster in segments.iter().flat_map(|segment| width::clusters(segment.text())) {
+/// frame must clear, and those beyond it, also outside of the given columns, where a border is in danger.
+fn spill(text: &str, at: Position, end: u16, buffer: &mut Buffer) {
+    let mut x = at.x;
+    for cluster in width::clusters(text) {
         let start = x;
         x = x.saturating_add(cluster.width);
-        if x > area.right() {
+        if x > end {
             return;
         }
         if !cluster.is_joined() {
             continue;
         }
         for x in start + 1..x.saturating_add(cluster.spill()).min(buffer.area.right()) {
-            if let Some(cell) = buffer.cell_mut((x, area.y)) {
+            if let Some(cell) = buffer.cell_mut((x, at.y)) {
                 cell.diff_option = CellDiffOption::AlwaysUpdate;
             }
         }
