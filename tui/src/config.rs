@@ -238,6 +238,9 @@ impl Reader<'_> {
                 self.wrong(at, detail);
                 continue;
             };
+            // As they stand in the file, so that the second of two is the one that is told.
+            let mut bindings: Vec<_> = bindings.iter().collect();
+            bindings.sort_by_key(|(keys, _)| keys.span().start);
             for (keys, value) in bindings {
                 self.binding(context, keys, value, &mut lines);
             }

@@ -12,7 +12,9 @@ static ALL: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
         (emoji.as_str(), name)
     };
     let usual = USUAL.iter().filter_map(|emoji| emojis::get(emoji)).map(named);
-    let others = emojis::iter().filter(|emoji| !USUAL.contains(&emoji.as_str())).map(named);
+    // A few signs that are emoji by name only (ℹ, 〰, 〽) are none for the protocol.
+    let taken = |emoji: &&emojis::Emoji| emoji.as_str().parse::<chat_shared::name::Emoji>().is_ok();
+    let others = emojis::iter().filter(|emoji| !USUAL.contains(&emoji.as_str())).filter(taken).map(named);
     usual.chain(others).collect()
 });
 

@@ -66,8 +66,10 @@ impl Keymap {
     /// Binds, in place of what these keys meant there.
     pub fn bind(&mut self, context: Context, keys: Sequence, action: Action) {
         let bindings = self.contexts.entry(context).or_default();
-        bindings.retain(|binding| binding.keys != keys);
-        bindings.push(Binding { keys, action });
+        match bindings.iter_mut().find(|binding| binding.keys == keys) {
+            Some(binding) => binding.action = action,
+            None => bindings.push(Binding { keys, action }),
+        }
     }
 
     /// Takes the meaning of these keys away; were they bound?
