@@ -20,6 +20,7 @@ pub mod layout;
 pub mod net;
 pub mod oneshot;
 pub mod plain;
+pub mod reference;
 pub mod state;
 pub mod terminal;
 pub mod text;

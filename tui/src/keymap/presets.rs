@@ -17,8 +17,8 @@ pub enum Preset {
     Vim,
 }
 
-/// A row of a preset.
-type Row = (Context, &'static str, Action);
+/// A row of a preset: where, which keys, what they mean.
+pub type Row = (Context, &'static str, Action);
 
 impl Preset {
     /// Every preset.
@@ -38,8 +38,8 @@ impl Preset {
         Self::ALL.into_iter().find(|preset| preset.as_str() == name)
     }
 
-    /// What it adds to the default.
-    pub(super) fn own(self) -> Vec<Row> {
+    /// What it adds to the default; of the default itself all of it.
+    pub fn own(self) -> Vec<Row> {
         match self {
             Self::Default => DEFAULT.to_vec(),
             Self::Emacs => EMACS.to_vec(),
