@@ -28,6 +28,8 @@ pub(crate) struct Counts {
     /// The rest is only known to be at least this.
     saturated: bool,
     doubt: bool,
+    /// Only the whole conversation, as the server tells it, ends this doubt.
+    missed: bool,
 }
 
 impl Counts {
@@ -43,6 +45,7 @@ impl Counts {
             rest_to: told.head_rev.as_seq(),
             saturated: told.unread > limit,
             doubt: false,
+            missed: false,
         }
     }
 
@@ -90,7 +93,12 @@ impl Counts {
 
     /// Is the server to be asked for the numbers?
     pub(crate) fn is_in_doubt(&self) -> bool {
-        self.doubt
+        self.doubt || self.missed
+    }
+
+    /// Something may have been missed: the server is to be asked.
+    pub(crate) fn question(&mut self) {
+        self.missed = true;
     }
 
     /// A message in its present state, in the order of revs.

@@ -52,12 +52,14 @@ pub(crate) struct Follow {
     behind: bool,
     held: VecDeque<Event>,
     let_go: Rev,
+    /// What is being read now may lack something: once more.
+    again: bool,
 }
 
 impl Follow {
     /// Everything up to here has been seen.
     pub(crate) fn new(cursor: Rev) -> Self {
-        Self { cursor, heard: cursor, behind: false, held: VecDeque::new(), let_go: Rev::MIN }
+        Self { cursor, heard: cursor, behind: false, held: VecDeque::new(), let_go: Rev::MIN, again: false }
     }
 
     /// Up to where everything has been seen.
@@ -72,6 +74,7 @@ impl Follow {
 
     /// Something is missing, or may be: hold back what comes.
     pub(crate) fn fall_behind(&mut self) {
+        self.again = self.behind;
         self.behind = true;
     }
 
@@ -80,6 +83,7 @@ impl Follow {
         self.behind = false;
         self.held.clear();
         self.let_go = Rev::MIN;
+        self.again = false;
         self.heard = self.cursor;
     }
 
@@ -121,6 +125,7 @@ impl Follow {
     pub(crate) fn caught_up(&mut self, head: Rev) -> Vec<Event> {
         self.cursor = self.cursor.max(head);
         self.behind = false;
+        let again = std::mem::take(&mut self.again);
         let let_go = std::mem::replace(&mut self.let_go, Rev::MIN);
         let mut ready = Vec::new();
         for event in std::mem::take(&mut self.held) {
@@ -128,7 +133,7 @@ impl Follow {
                 ready.push(event);
             }
         }
-        self.behind |= let_go > self.cursor;
+        self.behind |= let_go > self.cursor || again;
         ready
     }
 }

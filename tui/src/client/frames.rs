@@ -65,6 +65,7 @@ impl Engine {
             ServerFrame::Resync { conversation_id: Some(id), .. } => {
                 if let Some(room) = self.rooms.get_mut(&id) {
                     room.follow.fall_behind();
+                    room.counts.question();
                     self.catch(id);
                     // Whatever else was dropped is in the server's answer.
                     self.doubts.insert(id);
@@ -184,7 +185,9 @@ impl Engine {
             }
             return false;
         }
-        room.follow.fall_behind();
+        if !room.follow.is_behind() {
+            room.follow.fall_behind();
+        }
         if room.cached {
             self.catch(id);
             return false;

@@ -12,6 +12,8 @@ mod counts;
 mod follow;
 mod frames;
 mod loader;
+#[cfg(test)]
+mod model;
 mod outbox;
 mod reads;
 mod requests;
