@@ -8,6 +8,7 @@ use chat_shared::api::{Conversation, Message, MessageKind};
 use chat_shared::limits;
 use chat_shared::{Rev, Seq, Username};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The counts of one conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,12 +115,12 @@ impl Counts {
         }
         let names_me = message.mentions.contains(me);
         let deleted = message.deleted_at.is_some();
-        if self.known.contains_key(&message.seq) {
+        if let Entry::Occupied(mut known) = self.known.entry(message.seq) {
             if deleted {
-                self.known.remove(&message.seq);
+                known.remove();
                 self.doubt |= self.saturated;
             } else {
-                self.known.insert(message.seq, names_me);
+                known.insert(names_me);
             }
         } else if is_new {
             if !deleted {

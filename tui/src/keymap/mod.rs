@@ -4,7 +4,7 @@ mod key;
 mod presets;
 
 pub use key::{Key, KeyError, Sequence};
-pub use presets::Preset;
+pub use presets::{Preset, Row};
 
 use crate::action::{Action, Context};
 use std::collections::BTreeMap;

@@ -61,7 +61,7 @@ pub fn areas(state: &State) -> Areas {
     let is_group = state.conversation().is_some_and(|c| c.kind == ConversationKind::Group);
     let members_shown = is_group
         && state.panels.members.unwrap_or(width >= MEMBERS_FROM)
-        && width >= left + MESSAGES_MIN + MEMBERS_WIDTH + 1;
+        && width > left + MESSAGES_MIN + MEMBERS_WIDTH;
     let right = if members_shown { MEMBERS_WIDTH + 1 } else { 0 };
     let middle = width.saturating_sub(left + right);
 

@@ -93,8 +93,8 @@ fn take(mouse: bool) -> io::Result<()> {
     if mouse {
         queue!(out, EnableMouseCapture)?;
     }
-    // The title is put aside.
-    out.write_all(b"\x1b[22;0t")?;
+    // The title is put aside; and nothing at the right edge goes on in the next row.
+    out.write_all(b"\x1b[22;0t\x1b[?7l")?;
     out.flush()
 }
 
@@ -114,7 +114,7 @@ fn leave() {
         LeaveAlternateScreen,
         Show
     );
-    let _ = out.write_all(b"\x1b[23;0t");
+    let _ = out.write_all(b"\x1b[?7h\x1b[23;0t");
     let _ = out.flush();
     let _ = disable_raw_mode();
 }

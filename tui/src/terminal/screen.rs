@@ -1,9 +1,10 @@
 //! What is on the screen, and the least that has to be written to change it.
 
+use crate::text::careful::Careful;
 use crate::view::{Drawn, LinkAt};
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
-use ratatui::backend::{Backend as _, CrosstermBackend};
+use ratatui::backend::Backend as _;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Position, Rect};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::io::{self, Write};
 /// A screen on which frames are drawn.
 #[derive(Debug)]
 pub struct Screen<W: Write> {
-    backend: CrosstermBackend<W>,
+    backend: Careful<W>,
     shown: Buffer,
     links: Vec<LinkAt>,
     cursor: Option<Position>,
@@ -23,7 +24,7 @@ impl<W: Write> Screen<W> {
     /// Nothing is drawn yet.
     pub fn new(out: W, hyperlinks: bool) -> Self {
         Self {
-            backend: CrosstermBackend::new(out),
+            backend: Careful::new(out),
             shown: Buffer::default(),
             links: Vec::new(),
             cursor: None,

@@ -12,7 +12,7 @@ pub(crate) mod timeline;
 use crate::layout;
 use crate::state::{Screen, State};
 use crate::text::links::Url;
-use crate::text::{Look, Reference, Segment, width};
+use crate::text::{Look, Reference, Segment, paint, width};
 use crate::theme::Theme;
 use chat_shared::display::SafeText;
 use ratatui::buffer::Buffer;
@@ -88,22 +88,26 @@ pub(crate) struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    fn put(&mut self, at: Position, columns: u16, text: &str, style: Style) -> u16 {
+    fn put(&mut self, at: Position, columns: u16, segment: &Segment, style: Style) -> u16 {
         if !self.buffer.area.contains(at) || columns == 0 {
             return at.x;
         }
-        self.buffer.set_stringn(at.x, at.y, text, usize::from(columns), style).0
+        paint::put(segment, at, columns, self.buffer, style)
+    }
+
+    fn sign(&mut self, x: u16, y: u16, sign: &'static str, style: Style) {
+        self.put(Position::new(x, y), 1, &Segment::fixed(sign, Look::default()), style);
     }
 
     /// Writes the client's own text; returns the column after it.
     pub(crate) fn fixed(&mut self, at: Position, columns: u16, text: &'static str, style: Style) -> u16 {
-        self.put(at, columns, text, style)
+        self.put(at, columns, &Segment::fixed(text, Look::default()), style)
     }
 
     /// Writes a text, cut with an ellipsis where it does not fit.
     pub(crate) fn text(&mut self, at: Position, columns: u16, text: &SafeText, style: Style) -> u16 {
         let text = width::truncate(text, usize::from(columns));
-        self.put(at, columns, text.as_ref(), style)
+        self.put(at, columns, &Segment::new(&text, Look::default()), style)
     }
 
     /// The same for a text that has not been cleaned yet.
@@ -114,16 +118,16 @@ impl Pen<'_> {
     /// Writes a text so that it ends before this column.
     pub(crate) fn right(&mut self, end: u16, y: u16, columns: u16, text: &str, style: Style) -> u16 {
         let text = width::truncate(&SafeText::line(text), usize::from(columns));
-        let wide = u16::try_from(width::width(text.as_ref())).unwrap_or(columns).min(columns);
-        let start = end.saturating_sub(wide);
-        self.put(Position::new(start, y), wide, text.as_ref(), style);
+        let segment = Segment::new(&text, Look::default());
+        let start = end.saturating_sub(segment.width().min(columns));
+        self.put(Position::new(start, y), columns, &segment, style);
         start
     }
 
     /// Writes a segment in the look that it has.
     pub(crate) fn segment(&mut self, at: Position, columns: u16, segment: &Segment, base: Style) -> u16 {
         let style = look(self.theme, segment.look(), base);
-        let end = self.put(at, columns, segment.text(), style);
+        let end = self.put(at, columns, segment, style);
         if let Some(Reference::Link(url)) = segment.look().reference.as_deref() {
             self.drawn.links.push(LinkAt { at, width: end - at.x, url: url.clone() });
         }
@@ -158,14 +162,14 @@ impl Pen<'_> {
     /// A line between panels.
     pub(crate) fn vertical(&mut self, x: u16, y: u16, height: u16) {
         for y in y..y + height {
-            self.put(Position::new(x, y), 1, "│", self.theme.border);
+            self.sign(x, y, "│", self.theme.border);
         }
     }
 
     /// A line across.
     pub(crate) fn horizontal(&mut self, x: u16, y: u16, columns: u16, style: Style) {
         for x in x..x + columns {
-            self.put(Position::new(x, y), 1, "─", style);
+            self.sign(x, y, "─", style);
         }
     }
 
@@ -177,12 +181,12 @@ impl Pen<'_> {
         let style = self.theme.border;
         for (y, ends) in [(top, ["╭", "╮"]), (bottom, ["╰", "╯"])] {
             self.horizontal(left, y, area.width, style);
-            self.put(Position::new(left, y), 1, ends[0], style);
-            self.put(Position::new(right, y), 1, ends[1], style);
+            self.sign(left, y, ends[0], style);
+            self.sign(right, y, ends[1], style);
         }
         for y in top + 1..bottom {
-            self.put(Position::new(left, y), 1, "│", style);
-            self.put(Position::new(right, y), 1, "│", style);
+            self.sign(left, y, "│", style);
+            self.sign(right, y, "│", style);
         }
         let title = SafeText::line(&format!(" {title} "));
         self.text(Position::new(left + 2, top), area.width.saturating_sub(4), &title, self.theme.title);
