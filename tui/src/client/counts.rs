@@ -107,7 +107,9 @@ impl Counts {
         if message.rev <= self.as_of {
             return;
         }
-        let is_new = message.seq.as_rev() > self.as_of;
+        // Of what was missed the present states come, by rev: a message that was changed since comes after
+        // newer ones, and is new all the same.
+        let is_new = message.seq > self.rest_to || message.seq.as_rev() > self.as_of;
         self.as_of = message.rev;
         let others = message.kind == MessageKind::Text && message.sender.username != *me;
         if !others || message.seq <= self.read {
@@ -186,6 +188,7 @@ impl Counts {
         let known = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         let naming = u32::try_from(self.known.values().filter(|mine| **mine).count()).unwrap_or(u32::MAX);
         self.rest = (unread.saturating_sub(known), mentions.saturating_sub(naming));
+        self.rest_to = self.rest_to.max(self.as_of.as_seq());
         self.saturated = unread > self.limit;
         self.doubt = false;
     }
@@ -194,6 +197,7 @@ impl Counts {
     pub(crate) fn jumped(&mut self, rev: Rev) {
         if rev > self.as_of {
             self.as_of = rev;
+            self.rest_to = self.rest_to.max(rev.as_seq());
             self.doubt = true;
         }
     }
@@ -211,8 +215,30 @@ impl Counts {
             .map(|m| (m.seq, m.mentions.contains(me)))
             .collect();
         self.rest = (0, 0);
+        self.rest_to = self.read;
         self.saturated = false;
         self.doubt = false;
         self.bound();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo;
+
+    #[test]
+    fn a_message_that_was_changed_since_it_was_missed_is_counted() {
+        let me: Username = "alice".parse().unwrap();
+        let mut told = demo::group(1, "ops");
+        told.head_rev = Rev::new(10).unwrap();
+        told.read_seq = Seq::new(10).unwrap();
+        let mut counts = Counts::new(&told, 999);
+        // 11 was reacted to at 13: its present state comes after 12.
+        let mut changed = demo::message(11);
+        changed.rev = Rev::new(13).unwrap();
+        counts.message(&demo::message(12), &me);
+        counts.message(&changed, &me);
+        assert_eq!(counts.unread(), 2);
     }
 }

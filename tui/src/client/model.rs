@@ -176,6 +176,8 @@ struct Replica {
     messages: BTreeMap<Seq, Message>,
     /// `changes` since the cursor is to be asked for.
     wants: bool,
+    /// The conversation itself is to be asked for; an answer that is under way does not count.
+    doubts: bool,
     answer: Option<Answered>,
     up: bool,
 }
@@ -208,6 +210,7 @@ impl Replica {
         server.said.clear();
         self.room.follow.lost();
         self.wants = false;
+        self.doubts = false;
         self.answer = None;
     }
 
@@ -220,6 +223,7 @@ impl Replica {
                 self.wants |= !reading;
                 // The engine asks for the conversation as well.
                 self.room.counts.question();
+                self.doubts = true;
             }
             Frame::Event(event) => match self.room.follow.event(event) {
                 Step::Apply(event) => {
@@ -246,7 +250,8 @@ impl Replica {
             messages.sort_by_key(|m| m.rev);
             let (unread, mentions) = server.counts();
             self.answer = Some(Answered::Changes { since, messages, head: server.head, unread, mentions });
-        } else if self.room.counts.is_in_doubt() && !self.room.follow.is_behind() {
+        } else if (self.doubts || self.room.counts.is_in_doubt()) && !self.room.follow.is_behind() {
+            self.doubts = false;
             self.answer = Some(Answered::Told(Box::new(server.conversation())));
         }
     }
@@ -292,6 +297,7 @@ fn play(ops: Vec<Op>) {
         room: Room::new(server.conversation(), Rev::MIN, LIMIT),
         messages: BTreeMap::new(),
         wants: false,
+        doubts: false,
         answer: None,
         up: false,
     };
