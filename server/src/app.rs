@@ -212,22 +212,14 @@ impl Server {
             self.data.path().display()
         );
         if self.is_new {
-            let (name, code) = match &self.setup_code {
-                Some(code) => {
-                    text.push_str(&format!(
-                        "No account exists yet. The first one needs this setup code: {code}\n"
-                    ));
-                    ("YOU", format!(" --setup-code {code}"))
-                }
-                None => {
-                    text.push_str("No account exists yet.\n");
-                    ("YOU", String::new())
-                }
-            };
-            text.push_str(&format!("Next: chat-tui register --server {url} --username {name}{code}\n"));
-        } else {
-            text.push_str(&format!("Next: chat-tui login --server {url} --username YOU\n"));
+            match &self.setup_code {
+                Some(code) => text.push_str(&format!(
+                    "No account exists yet. The first one needs this setup code: {code}\n"
+                )),
+                None => text.push_str("No account exists yet.\n"),
+            }
         }
+        text.push_str(&format!("Next: chat-tui --server {url}\n"));
         text
     }
 
