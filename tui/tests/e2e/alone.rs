@@ -60,9 +60,9 @@ fn has_colours(raw: &[u8]) -> bool {
         parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';').then(|| parameters.to_owned())
     });
     looks.into_iter().any(|look| {
-        look.split(';').filter_map(|number| number.parse().ok()).any(|number: u16| {
-            matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107)
-        })
+        look.split(';')
+            .filter_map(|number| number.parse().ok())
+            .any(|number: u16| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
     })
 }
 

@@ -157,9 +157,9 @@ fn a_client_that_was_stopped_from_outside_draws_itself_again() {
     terminal.signal(Signal::STOP);
     wait_state(terminal.pid(), 'T');
     let before = terminal.raw().len();
-    terminal.signal(Signal::CONT).wait_raw("everything again", |raw| {
-        String::from_utf8_lossy(&raw[before..]).contains("#ops")
-    });
+    terminal
+        .signal(Signal::CONT)
+        .wait_raw("everything again", |raw| String::from_utf8_lossy(&raw[before..]).contains("#ops"));
     terminal.keys("<c-q>").wait_for("Quit?").keys("y");
     assert_eq!(terminal.wait_exit(), Some(0));
     assert_given_back(&terminal.raw());

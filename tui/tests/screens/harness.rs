@@ -82,7 +82,9 @@ impl Script {
         let mut rest = keys;
         while let Some(c) = rest.chars().next() {
             let (name, length) = match rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
-                Some((name, _)) if !name.is_empty() && !name.contains(' ') => (name.to_owned(), name.len() + 2),
+                Some((name, _)) if !name.is_empty() && !name.contains(' ') => {
+                    (name.to_owned(), name.len() + 2)
+                }
                 _ if c == ' ' => ("space".to_owned(), 1),
                 _ => (c.to_string(), c.len_utf8()),
             };
@@ -143,7 +145,10 @@ impl Script {
     /// Requests of the client since the last look.
     pub(crate) fn requests(&mut self) -> Vec<Request> {
         let effects = std::mem::take(&mut self.effects);
-        effects.into_iter().filter_map(|e| if let Effect::Client(request) = e { Some(request) } else { None }).collect()
+        effects
+            .into_iter()
+            .filter_map(|e| if let Effect::Client(request) = e { Some(request) } else { None })
+            .collect()
     }
 
     pub(crate) fn id(&self, name: &str) -> ConversationId {

@@ -51,8 +51,15 @@ fn a_line_is_sent_and_remembered() {
     script.press("hello  there<enter>");
     assert!(script.shows("hello  there"));
     assert_eq!(script.line(), "");
-    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "hello  there")));
-    assert!(script.requests().iter().any(|r| matches!(r, Request::Remember(_, line) if line == "hello  there")));
+    assert!(
+        script
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "hello  there"))
+    );
+    assert!(
+        script.requests().iter().any(|r| matches!(r, Request::Remember(_, line) if line == "hello  there"))
+    );
 }
 
 #[test]
@@ -63,7 +70,9 @@ fn slash_commands_are_never_sent_as_text() {
     assert!(script.note().contains("did you mean /join?"), "{}", script.note());
     assert!(!script.effects.iter().any(|effect| matches!(effect, Effect::Send { .. })));
     script.press("<ctrl-u>//slash<enter>");
-    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "/slash")));
+    assert!(
+        script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "/slash"))
+    );
 }
 
 #[test]
@@ -142,7 +151,9 @@ fn drafts_belong_to_their_conversation_and_are_kept() {
     script.press("<alt-down>");
     let id = script.id("#general");
     let saved = script.requests();
-    assert!(saved.iter().any(|r| matches!(r, Request::SaveDraft(other, draft) if *other == id && draft.text == "for general")));
+    assert!(saved.iter().any(
+        |r| matches!(r, Request::SaveDraft(other, draft) if *other == id && draft.text == "for general")
+    ));
     assert_eq!((script.open().as_str(), script.line().as_str()), ("#ops", "I would rather clean up first"));
     script.press("<alt-/>");
     assert_eq!(script.line(), "for general");
@@ -198,7 +209,9 @@ fn looking_away_is_not_reading() {
     assert_eq!(script.state.rooms.get(id).unwrap().unread, 1);
     assert!(script.shows("new messages"));
     script.event(Event::Focus(true));
-    assert!(script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id)));
+    assert!(
+        script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id))
+    );
     assert_eq!(script.state.rooms.get(id).unwrap().unread, 0);
 }
 
@@ -234,7 +247,9 @@ fn marked_unread_stays_so_while_it_is_looked_at() {
     assert!(!script.requests().iter().any(|request| matches!(request, Request::Read(..))));
     assert!(script.shows("•"));
     script.press("<alt-2><alt-1>");
-    assert!(script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id)));
+    assert!(
+        script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id))
+    );
 }
 
 #[test]
@@ -274,7 +289,12 @@ fn a_long_paste_is_one_text_and_asks() {
     script.press("<ctrl-c>");
     script.event(Event::Paste(long.into()));
     script.press("s");
-    assert!(script.effects.iter().any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "1\n2\n3\n4")));
+    assert!(
+        script
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::Send { body, .. } if body.as_str() == "1\n2\n3\n4"))
+    );
 }
 
 #[test]
@@ -316,14 +336,27 @@ fn older_messages_are_asked_for_before_they_are_needed_and_gaps_are_seen() {
     script.press("<alt-3>");
     let text = |at: i64| Message { conversation_id: id, kind: MessageKind::Text, ..demo::message(at) };
     script.requests();
-    script.tell(Update::Page { conversation: id, from: seq(500), to: seq(560), messages: (500..=560).map(text).collect() });
-    assert!(!script.requests().iter().any(|r| matches!(r, Request::Load(..))), "there is more than a page above");
+    script.tell(Update::Page {
+        conversation: id,
+        from: seq(500),
+        to: seq(560),
+        messages: (500..=560).map(text).collect(),
+    });
+    assert!(
+        !script.requests().iter().any(|r| matches!(r, Request::Load(..))),
+        "there is more than a page above"
+    );
     script.press("<pageup><pageup>");
     let wanted = Request::Load(id, Want::Before(seq(500)));
     assert_eq!(script.requests().iter().filter(|request| **request == wanted).count(), 1);
     script.press("<pageup><pageup>");
     assert!(script.shows("loading older messages"), "{}", script.screen());
-    script.tell(Update::Page { conversation: id, from: seq(0), to: seq(499), messages: (450..=499).map(text).collect() });
+    script.tell(Update::Page {
+        conversation: id,
+        from: seq(0),
+        to: seq(499),
+        messages: (450..=499).map(text).collect(),
+    });
     assert!(!script.shows("loading older messages"));
     assert!(script.shows("message 500"), "the view stays where it was:\n{}", script.screen());
 }
@@ -355,7 +388,12 @@ fn text_that_was_not_stored_comes_back_into_the_line() {
     script.press("precious<enter>");
     assert_eq!(script.line(), "");
     let id = script.id("#general");
-    script.tell(Update::Refused { id: None, conversation: id, body: Some("precious".into()), reason: "the disk is full".into() });
+    script.tell(Update::Refused {
+        id: None,
+        conversation: id,
+        body: Some("precious".into()),
+        reason: "the disk is full".into(),
+    });
     assert_eq!(script.line(), "precious");
     assert_eq!(script.note(), "the disk is full");
 }
@@ -365,7 +403,10 @@ fn nothing_wakes_an_idle_client() {
     let mut script = script();
     script.wait(60_000);
     assert_eq!(script.state.next_tick(), None);
-    script.tell(Update::Connection(Connection::Waiting { retry_in: std::time::Duration::from_millis(2_500), reason: String::new() }));
+    script.tell(Update::Connection(Connection::Waiting {
+        retry_in: std::time::Duration::from_millis(2_500),
+        reason: String::new(),
+    }));
     assert_eq!(script.state.next_tick(), Some(script.state.now + 500));
 }
 
@@ -403,7 +444,12 @@ fn hostile_revs_do_no_harm() {
     let mut script = script();
     let id = script.id("#general");
     for (from, to) in [(900, 3), (0, 0), (5, 4)] {
-        script.tell(Update::Applied { conversation: id, messages: vec![demo::message(7)], from: rev(from), to: rev(to) });
+        script.tell(Update::Applied {
+            conversation: id,
+            messages: vec![demo::message(7)],
+            from: rev(from),
+            to: rev(to),
+        });
         script.tell(Update::Page { conversation: id, from: seq(from), to: seq(to), messages: Vec::new() });
         script.screen();
         script.press("<pageup><alt-home><alt-end><esc><up><esc>");

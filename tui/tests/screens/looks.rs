@@ -153,7 +153,12 @@ fn panels_never_break_their_borders() {
         for y in 0..29 {
             assert_eq!(buffer[(edge, y)].symbol(), "│", "{columns} columns, row {y}:\n{}", script.screen());
             if let Some(members) = areas.members {
-                assert_eq!(buffer[(members.x - 1, y)].symbol(), "│", "{columns} columns, row {y}:\n{}", script.screen());
+                assert_eq!(
+                    buffer[(members.x - 1, y)].symbol(),
+                    "│",
+                    "{columns} columns, row {y}:\n{}",
+                    script.screen()
+                );
             }
         }
     }
