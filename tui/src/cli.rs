@@ -266,9 +266,15 @@ async fn full_screen(cli: &Cli) -> Result<(), ClientError> {
             "the full-screen client needs a terminal. In scripts and pipes: send, tail, history (see --help).".into(),
         ));
     }
-    let path = config_path()?;
-    let (config, mistakes) = config::load(&path).map_err(ClientError::Other)?;
-    let mistakes = mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect();
+    let (config, mistakes) = match config_path() {
+        Ok(path) => {
+            let (config, mistakes) = config::load(&path).map_err(ClientError::Other)?;
+            (config, mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect())
+        }
+        // Made-up data needs no home.
+        Err(_) if cli.demo => Default::default(),
+        Err(error) => return Err(error),
+    };
     let home = if cli.demo { None } else { Some(Home::open()?) };
     let options = Options { server: cli.server.clone(), demo: cli.demo, insecure: cli.insecure };
     app::start(home, config, mistakes, options).await

@@ -150,7 +150,14 @@ struct App {
 }
 
 impl App {
-    async fn run(mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
+    /// Until the end, which is the same when the terminal is gone: what was written is kept.
+    async fn run(mut self, input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
+        let ran = self.take_all(input).await;
+        self.end().await;
+        ran
+    }
+
+    async fn take_all(&mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut resumed = signal(SignalKind::from_raw(18))?;
@@ -210,11 +217,15 @@ impl App {
                 }
             }
         }
-        self.end().await;
         Ok(())
     }
 
     async fn take(&mut self, event: Event) -> io::Result<()> {
+        if matches!(event, Event::Resize(..)) {
+            // Of several in a row only the last is told, and a terminal that was small in between has
+            // forgotten what was on it.
+            self.terminal.screen.forget();
+        }
         for effect in update(&mut self.state, Timed { now: now(), event }) {
             self.run_effect(effect).await?;
         }

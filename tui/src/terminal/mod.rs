@@ -64,8 +64,11 @@ impl Terminal {
         leave();
     }
 
-    /// Takes it over again; all of it is drawn anew.
+    /// Takes it over again; all of it is drawn anew. Whoever stopped the program without asking may have
+    /// changed the terminal's mode, and what is taken over twice would have to be given back twice: first it
+    /// is given back.
     pub fn resume(&mut self) -> io::Result<()> {
+        leave();
         take(self.mouse)?;
         self.screen.forget();
         Ok(())

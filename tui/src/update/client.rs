@@ -117,6 +117,8 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
         }
         Update::Answer(ticket, result) => super::answers::answer(state, ticket, result, out),
         Update::LoggedOut(reason) => {
+            // What was being written waits for the next log-in.
+            super::flush(state, out);
             let form = Form::again_for(&state.server, &state.me, reason);
             state.leave_server(form);
             out.push(Effect::Stop);

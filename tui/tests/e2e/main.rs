@@ -6,11 +6,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
+mod alone;
 mod answers;
+mod away;
+mod entering;
 mod keys;
+mod leaving;
+mod people;
+mod pointing;
 mod self_tests;
 mod server;
+mod sizes;
+mod talking;
 mod terminal;
+mod writing;
 
 use std::time::Duration;
 

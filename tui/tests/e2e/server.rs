@@ -115,6 +115,18 @@ impl TestServer {
         User { token: session["access_token"].as_str().unwrap().to_owned(), ..user }
     }
 
+    /// Somebody with an account already, in a session of their own.
+    pub(crate) fn log_in(&self, name: &str) -> User {
+        let user = User {
+            runtime: Arc::clone(&self.runtime),
+            http: reqwest::Client::new(),
+            base: format!("{}/api/v1", self.url()),
+            token: String::new(),
+        };
+        let session = user.ok("POST", "/auth/login", Some(json!({"username": name, "password": PASSWORD})));
+        User { token: session["access_token"].as_str().unwrap().to_owned(), ..user }
+    }
+
     /// A home of the client in which this name has a new account and is logged in.
     pub(crate) fn home(&self, name: &str) -> TempDir {
         let home = tempfile::tempdir().unwrap();

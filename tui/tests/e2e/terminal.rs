@@ -253,6 +253,17 @@ impl Terminal {
         self.shared.state().raw.clone()
     }
 
+    /// Waits until what was written so far is so.
+    pub(crate) fn wait_raw(&self, what: &str, is_so: impl Fn(&[u8]) -> bool) -> &Self {
+        drop(self.wait(what, |state| is_so(&state.raw)));
+        self
+    }
+
+    /// The program.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Sends a signal to the program.
     pub(crate) fn signal(&self, signal: Signal) -> &Self {
         kill_process(self.pid, signal).unwrap();

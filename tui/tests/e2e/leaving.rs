@@ -1,0 +1,166 @@
+//! Every end gives the terminal back, and so does a pause.
+
+use crate::patience;
+use crate::people::{client, home, in_ops, ops};
+use crate::terminal::{Setup, Terminal};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn last(raw: &str, sequence: &str) -> Option<usize> {
+    raw.rfind(sequence)
+}
+
+/// Everything that was turned on is off, and what was put aside is back, as often as it was put there.
+#[track_caller]
+fn assert_given_back(raw: &[u8]) {
+    let raw = String::from_utf8_lossy(raw);
+    for mode in ["1049", "2004", "1004", "1000", "1002", "1003", "1006", "1015"] {
+        let (on, off) = (last(&raw, &format!("\x1b[?{mode}h")), last(&raw, &format!("\x1b[?{mode}l")));
+        assert!(on.is_some(), "{mode} is never on");
+        assert!(on < off, "{mode} is left on");
+    }
+    assert!(last(&raw, "\x1b[?25l") < last(&raw, "\x1b[?25h"), "the cursor is left hidden");
+    for (put, got) in [("\x1b[>1u", "\x1b[<1u"), ("\x1b[22;0t", "\x1b[23;0t")] {
+        assert!(raw.contains(put));
+        assert_eq!(raw.matches(put).count(), raw.matches(got).count(), "{put:?}");
+    }
+}
+
+/// The client below a shell that tells the exit code and the mode that the terminal is left in.
+fn below_a_shell(home: &Path) -> (Terminal, Pid) {
+    let id = home.join("id");
+    let script = format!(
+        "sh -c 'echo $$ > {id}; exec {program}'; echo code $?; stty -a; echo the end",
+        id = id.display(),
+        program = env!("CARGO_BIN_EXE_chat-tui")
+    );
+    let terminal = Setup::program("sh", &["-c", &script]).home(home).size(100, 30).start();
+    terminal.wait_for("● online");
+    let pid = fs::read_to_string(id).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    (terminal, pid)
+}
+
+#[test]
+fn every_end_gives_the_terminal_back() {
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    type End = (&'static str, fn(&Terminal, Pid));
+    fn confirmed(terminal: &Terminal, keys: &str) {
+        terminal.keys(keys).wait_for("Quit?").keys("y");
+    }
+    let ends: [End; 5] = [
+        ("ctrl-q", |terminal, _| confirmed(terminal, "<c-q>")),
+        ("/quit", |terminal, _| confirmed(terminal, "/quit<enter>")),
+        ("ctrl-c", |terminal, _| confirmed(terminal, "<c-c>")),
+        ("SIGTERM", |_, pid| kill_process(pid, Signal::TERM).unwrap()),
+        ("SIGHUP", |_, pid| kill_process(pid, Signal::HUP).unwrap()),
+    ];
+    for (name, end) in ends {
+        let (terminal, pid) = below_a_shell(home.path());
+        end(&terminal, pid);
+        terminal.wait_for("the end");
+        let screen = terminal.screen();
+        assert!(screen.contains("code 0"), "{name}: {screen}");
+        for mode in [" icanon ", " echo ", " icrnl "] {
+            assert!(screen.contains(mode), "{name}: {mode} in {screen}");
+        }
+        assert!(!terminal.look(|screen| screen.alternate_screen() || screen.hide_cursor()), "{name}");
+        assert_given_back(&terminal.raw());
+    }
+}
+
+#[test]
+fn a_window_that_is_closed_ends_it_and_drafts_are_kept() {
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    drop(in_ops(home.path()));
+    let size = PtySize { rows: 30, cols: 100, ..PtySize::default() };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_chat-tui"));
+    command.env("CHAT_TUI_HOME", home.path());
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut writer = pair.master.take_writer().unwrap();
+    let (told, tell) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4_096]);
+        for (wanted, typed) in [("online", "half a sentence"), ("sentence", "")] {
+            while !String::from_utf8_lossy(&seen).contains(wanted) {
+                match reader.read(&mut buffer) {
+                    Ok(count @ 1..) => seen.extend_from_slice(&buffer[..count]),
+                    _ => return,
+                }
+            }
+            writer.write_all(typed.as_bytes()).unwrap();
+        }
+        // The last that holds the other side of the terminal goes with this message.
+        let _ = told.send((reader, writer));
+    });
+    let others = tell.recv_timeout(patience()).unwrap();
+    drop((others, pair.master));
+    let (told, tell) = mpsc::channel();
+    thread::spawn(move || told.send(child.wait().unwrap()));
+    let exit = tell.recv_timeout(patience()).unwrap();
+    assert_eq!(exit.signal(), None, "{exit:?}");
+
+    let terminal = client(home.path()).start();
+    terminal.wait_for("> half a sentence");
+}
+
+/// The letter that the system has for what the program does.
+fn wait_state(pid: Pid, wanted: char) {
+    let deadline = Instant::now() + patience();
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    loop {
+        let stat = fs::read_to_string(&path).unwrap();
+        if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(wanted)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not {wanted}: {stat}");
+        // Nothing tells of it but the file.
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_stopped_client_has_given_the_terminal_back_and_takes_it_again() {
+    let (server, cy, group) = ops();
+    let home = home(&server, "ann");
+    let terminal = in_ops(home.path());
+    cy.send(group, "before");
+    terminal.wait_for("before").keys("draft").wait_for("> draft").keys("<c-z>");
+    wait_state(terminal.pid(), 'T');
+    terminal.wait_until("the screen of the shell", |screen| !screen.alternate_screen());
+    assert_given_back(&terminal.raw());
+    cy.send(group, "meanwhile");
+    terminal.signal(Signal::CONT);
+    terminal.wait_until("the screen of the client", vt100::Screen::alternate_screen);
+    terminal.wait_for("before").wait_for("meanwhile").wait_for("> draft");
+    terminal.keys("<c-c><c-c>").wait_for("Quit?").keys("y");
+    assert_eq!(terminal.wait_exit(), Some(0));
+    assert_given_back(&terminal.raw());
+}
+
+#[test]
+fn a_client_that_was_stopped_from_outside_draws_itself_again() {
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    let terminal = in_ops(home.path());
+    terminal.signal(Signal::STOP);
+    wait_state(terminal.pid(), 'T');
+    let before = terminal.raw().len();
+    terminal
+        .signal(Signal::CONT)
+        .wait_raw("everything again", |raw| String::from_utf8_lossy(&raw[before..]).contains("#ops"));
+    terminal.keys("<c-q>").wait_for("Quit?").keys("y");
+    assert_eq!(terminal.wait_exit(), Some(0));
+    assert_given_back(&terminal.raw());
+}

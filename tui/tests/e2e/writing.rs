@@ -1,0 +1,61 @@
+//! Pastes and $EDITOR.
+
+use crate::people::{client, count, go_to_ops, home, in_ops, ops};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+#[test]
+fn a_pasted_newline_sends_nothing() {
+    let (server, cy, group) = ops();
+    let home = home(&server, "ann");
+    let terminal = in_ops(home.path());
+    terminal.paste("one\ntwo\n").wait_for("two");
+    terminal.keys("<bs>!").wait_for("two!");
+    assert_eq!(cy.bodies(group).concat(), "");
+    terminal.keys("<enter>").wait_gone("on its way");
+    terminal.wait_until("the line is empty", |screen| !screen.contents().contains("> one"));
+
+    terminal.paste("a\nb\nc\nd").wait_for("Paste 4 lines?");
+    // A paste answers no question.
+    terminal.paste("s\n").wait_for("Paste 4 lines?").keys("n").wait_gone("Paste 4 lines?");
+    terminal.paste("a\nb\nc\nd").wait_for("Paste 4 lines?").keys("e").wait_for("> a");
+    terminal.keys("<c-c>").wait_gone("> a");
+    terminal.paste("e\nf\ng\nh").wait_for("Paste 4 lines?").keys("s").wait_gone("Paste 4 lines?");
+    terminal.keys("the end<enter>").wait_for("the end").wait_gone("on its way");
+    let bodies: Vec<_> = cy.bodies(group).into_iter().filter(|body| !body.is_empty()).collect();
+    assert_eq!(bodies, ["one\ntwo!", "e\nf\ng\nh", "the end"]);
+}
+
+/// A program that stands in for an editor.
+fn editor(dir: &Path, name: &str, script: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_editor_has_the_draft_the_terminal_and_what_is_typed() {
+    let (server, cy, group) = ops();
+    let home = home(&server, "ann");
+    let script = r#"printf 'in the editor: '; stty -a | grep -q ' icanon' && printf 'lines '
+        read -r typed; printf '%s and %s\n' "$(cat "$1")" "$typed" > "$1.new"; cat "$1.new" > "$1""#;
+    let terminal = client(home.path()).env("EDITOR", editor(home.path(), "editor", script)).start();
+    go_to_ops(&terminal);
+    terminal.keys("draft<c-x><c-e>").wait_for("in the editor: lines");
+    terminal.keys("what was typed<enter>").wait_for("> draft and what was typed");
+    terminal.keys("<enter>").wait_gone("on its way").wait_gone("> draft");
+    terminal.wait_for("draft and what was typed");
+    assert_eq!(count(&cy.bodies(group), "draft and what was typed"), 1);
+}
+
+#[test]
+fn an_editor_that_fails_leaves_the_line_as_it_was() {
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    let script = r#"echo lost > "$1"; exit 1"#;
+    let terminal = client(home.path()).env("EDITOR", editor(home.path(), "editor", script)).start();
+    go_to_ops(&terminal);
+    terminal.keys("draft<c-x><c-e>").wait_for("the line is as it was").wait_for("> draft");
+}
