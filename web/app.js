@@ -1,8 +1,8 @@
 // Puts the parts together: the door, the list of conversations, the one that is open, the title.
 import { Api } from './api.js';
 import { Composer } from './composer.js';
-import { about, account, browse, members, people } from './dialogs.js';
-import { $, attempt, h, toast } from './dom.js';
+import { about, account, browse, dot, members, people } from './dialogs.js';
+import { $, h, toast } from './dom.js';
 import { frames } from './frames.js';
 import { Outbox } from './outbox.js';
 import { Socket } from './socket.js';
@@ -18,28 +18,26 @@ export class App {
 		this.api = new Api(() => this.#closed());
 		this.timeline = new Timeline(this);
 		this.composer = new Composer(this);
+		const opens = { account, browse, people, members, about };
+		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
 		$('login').onsubmit = (event) => this.#enter(event);
-		$('mode').onclick = () => this.#mode(!this.registers);
-		$('account').onclick = () => account(this);
-		$('browse').onclick = () => browse(this);
-		$('people').onclick = () => people(this);
-		$('members').onclick = () => members(this, this.conv);
-		$('settings').onclick = () => about(this, this.conv);
-		$('back').onclick = () => this.open(null);
+		$('mode').onclick = () => this.#mode();
+		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
 		$('find').onkeydown = ({ key }) => {
 			if (key === 'Enter') $('side').querySelector('li a')?.click();
-			if (key === 'Escape' || key === 'Enter') { $('find').value = ''; this.#list(); }
+			if (key !== 'Escape' && key !== 'Enter') return;
+			$('find').value = '';
+			this.#list();
 		};
-		addEventListener('hashchange', () => this.#show());
-		addEventListener('focus', () => this.#awake());
-		addEventListener('online', () => this.#awake());
-		document.addEventListener('visibilitychange', () => this.#awake());
-		document.addEventListener('keydown', (event) => this.#key(event));
-		addEventListener('storage', ({ key }) => {
-			if (!this.store && this.api.mayHaveSession) this.#resume();
-			else if (key?.startsWith('chat.outbox.')) this.changed(null);
-		});
+		$('bar').onclick = () => (this.socket.running ? this.socket.wake() : this.socket.start());
+		onhashchange = () => this.#show();
+		onfocus = ononline = document.onvisibilitychange = () => this.#awake();
+		document.onkeydown = (event) => this.#key(event);
+		onstorage = () => {
+			if (this.store) this.changed();
+			else if (this.api.mayResume) this.start();
+		};
 		setInterval(() => this.#second(), 1000);
 	}
 
@@ -48,17 +46,13 @@ export class App {
 	}
 
 	async start() {
-		if (this.api.mayHaveSession) await this.#resume();
-		else this.#door();
-	}
-
-	async #resume() {
 		try {
+			if (!this.api.mayResume) return this.#door();
 			await this.api.refresh();
-			this.#begin();
+			return this.#begin();
 		} catch (error) {
-			this.#door(error.status === 401 ? '' : error.message);
-			if (error.status !== 401) setTimeout(() => !this.store && this.#resume(), 3000);
+			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), 3000);
+			return this.#door(error.message);
 		}
 	}
 
@@ -66,12 +60,12 @@ export class App {
 		$('app').hidden = true;
 		$('door').hidden = false;
 		document.title = 'chat';
-		$('login').querySelector('.error').textContent = text;
+		$('problem').textContent = text;
 	}
 
-	#mode(registers) {
-		this.registers = registers;
-		$('login').querySelector('.primary').textContent = registers ? 'Make an account' : 'Log in';
+	#mode() {
+		const registers = this.registers = !this.registers;
+		$('enter').textContent = registers ? 'Make an account' : 'Log in';
 		$('mode').textContent = registers ? 'Log in instead' : 'Make an account instead';
 		$('login').password.autocomplete = registers ? 'new-password' : 'current-password';
 	}
@@ -79,32 +73,31 @@ export class App {
 	async #enter(event) {
 		event.preventDefault();
 		const form = $('login');
-		const error = form.querySelector('.error');
-		error.textContent = '';
-		const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+		$('problem').textContent = '';
 		try {
+			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
 			await this.api.enter(this.registers ? '/auth/register' : '/auth/login', values);
 			form.reset();
 			this.#begin();
-		} catch (problem) {
-			error.textContent = problem.message;
-			for (const [name, word] of [['setup_code', /setup code/], ['invite', /invite/]]) {
-				if (problem.status === 403 && word.test(problem.message)) form[name].parentNode.hidden = false;
-			}
+		} catch ({ message, status }) {
+			$('problem').textContent = message;
+			if (status !== 403) return;
+			form.setup_code.parentNode.hidden = !/setup code/.test(message);
+			form.invite.parentNode.hidden = !/invite/.test(message);
 		}
 	}
 
 	#begin() {
+		if (this.store) return;
 		$('door').hidden = true;
 		$('app').hidden = false;
-		this.store = new Store();
-		this.store.me = this.api.user;
-		this.socket = new Socket(this.api, { frame: (frame) => this.#frame(frame), state: () => this.#bar() });
-		this.outbox = new Outbox(this.me.id, () => this.socket, () => this.changed(null));
+		this.store = new Store(this.api.user);
+		this.socket = new Socket(this.api, (frame) => this.#frame(frame), () => this.#bar());
+		this.outbox = new Outbox(this.me.id, (frame) => this.socket.send(frame), () => this.changed());
 		this.sync = new Sync(this.api, this.store, {
-			changed: (id) => this.changed(id),
-			message: (conv, message, isNew) => this.#message(conv, message, isNew),
-			gone: (conv) => this.outbox.fail(conv.id, 'You are no longer in this conversation.'),
+			changed: () => this.changed(),
+			message: (...args) => this.#message(...args),
+			gone: ({ id }) => this.outbox.fail(id, 'You are no longer in this conversation.'),
 			again: () => this.socket.again(),
 		});
 		this.socket.start();
@@ -112,88 +105,78 @@ export class App {
 
 	/** The session is over, here or elsewhere. */
 	#closed() {
-		if (!this.store) return;
-		this.socket.stop();
-		this.store = this.conv = null;
-		this.timeline.show(null);
-		this.composer.show(null);
-		document.querySelectorAll('dialog').forEach((node) => node.close());
-		this.#door(this.leaves ? '' : 'Your session ended. Log in again.');
-		this.leaves = false;
+		if (this.store) {
+			this.socket.stop();
+			this.store = this.conv = null;
+			this.timeline.show(null);
+			this.composer.show(null);
+			document.querySelectorAll('dialog').forEach((node) => node.close());
+		}
+		this.#door('Your session ended. Log in again.');
 	}
 
 	async logout() {
-		this.leaves = true;
-		const { outbox } = this;
 		await this.api.logout();
-		outbox.clear();
+		this.outbox.clear();
+		this.#door();
 	}
 
 	#frame(frame) {
-		if (frame.type === 'ready') this.outbox.land();
-		if (frame.type === 'ack') this.outbox.done(frame.id, frame.conversation_id);
-		if (frame.type === 'error' && !this.outbox.refused(frame)) toast(frame.detail);
+		const { type, id, conversation_id, detail } = frame;
+		if (type === 'ack') this.outbox.done(id, conversation_id);
+		if (type === 'error' && !this.outbox.refused(frame)) toast(detail);
 		this.sync.take(frame);
-		if (frame.type !== 'ready') return;
-		if (!location.hash && matchMedia('(min-width: 700px)').matches) {
-			const [first] = this.store.conversations.keys();
-			if (first) history.replaceState(null, '', `#${first}`);
-		}
+		if (type !== 'ready') return;
+		const [first] = this.store.conversations.keys();
+		if (first && !location.hash && matchMedia('(min-width: 700px)').matches) history.replaceState(null, '', `#${first}`);
 		this.#show();
-		this.outbox.flush();
+		this.outbox.again();
 	}
 
 	#message(conv, message, isNew) {
 		this.outbox.done(message.id, conv.id);
 		if (message.event) conv.members = null;
-		const reads = conv === this.conv && this.#looks;
-		if (reads || !isNew || !disturbs(conv.info, message, this.me.username)) return;
-		if (conv === this.conv) this.timeline.divider ??= conv.info.read_seq;
+		const isHere = conv === this.conv;
+		if (!isNew || (isHere && this.#looks) || !disturbs(conv.info, message, this.me.username)) return;
+		if (isHere) this.timeline.divider ??= conv.info.read_seq;
 		if (window.Notification?.permission !== 'granted') return;
 		try {
 			const note = new Notification(`${line(message.sender.display_name)}, ${line(conv.title)}`,
-				{ body: line(message.body).slice(0, 200), tag: `chat.${conv.id}`, icon: '/page/icon.svg' });
+				{ body: line(message.body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
 			note.onclick = () => { focus(); this.open(conv.id); note.close(); };
-		} catch { /* some phones allow it to service workers only */ }
+		} catch { /* some phones leave it to service workers */ }
 	}
 
-	/** A conversation that an answer told of. */
-	describe(info) {
-		this.store.describe(info);
-		this.changed(info.id);
-	}
-
+	/** Opens a conversation that an answer told of. */
 	enter(info) {
-		this.describe(info);
+		this.store.describe(info);
 		this.open(info.id);
 	}
 
 	open(id) {
-		location.hash = id ?? '';
-		if (!id) this.#show();
+		location.hash = id;
+		this.#show();
 	}
 
 	#show() {
 		if (!this.store) return;
-		const conv = this.store.conversations.get(Number(location.hash.slice(1))) ?? null;
-		$('app').classList.toggle('open', Boolean(conv));
+		const conv = this.store.conversations.get(Number(location.hash.slice(1)));
+		$('app').className = conv ? 'open' : '';
 		if (conv !== this.conv) {
 			this.conv = conv;
 			this.timeline.show(conv);
 			this.composer.show(conv);
 		}
-		this.changed(null);
+		this.changed();
 	}
 
 	/** Something is different; drawn once for all that comes together. */
-	changed(id) {
-		if (id === null || id === this.conv?.id) this.stale = true;
+	changed() {
 		this.drawing ??= setTimeout(() => {
 			this.drawing = null;
 			if (!this.store) return;
-			if (this.conv && this.store.conversations.get(this.conv.id) !== this.conv) this.#show();
-			if (this.stale) this.timeline.draw();
-			this.stale = false;
+			if (this.store.conversations.get(this.conv?.id) !== this.conv) this.#show();
+			this.timeline.draw();
 			this.read();
 			this.#head();
 			this.#list();
@@ -207,25 +190,25 @@ export class App {
 	/** What is in sight of somebody who looks is read. */
 	read() {
 		const { conv } = this;
-		if (!this.#looks || conv.held || !(conv.info.unread || conv.info.marked_unread)) return;
-		const wait = (conv.toldAt ?? 0) + READ_MS - Date.now();
-		if (wait > 0) {
-			conv.timer ??= setTimeout(() => { conv.timer = null; this.read(); }, wait);
-		} else if (this.socket.send(frames.read(conv.id, conv.info.last_seq))) {
+		const { info, held, toldAt = 0 } = conv ?? {};
+		if (!this.#looks || held || !(info.unread || info.marked_unread)) return;
+		if (toldAt + READ_MS > Date.now()) conv.timer ??= setTimeout(() => { conv.timer = null; this.read(); }, READ_MS);
+		else if (this.socket.send(frames.read(conv.id, info.last_seq))) {
 			conv.toldAt = Date.now();
-			Object.assign(conv.info, { read_seq: conv.info.last_seq, unread: 0, mentions: 0, marked_unread: false });
-			this.changed(null);
+			Object.assign(info, { read_seq: info.last_seq, unread: 0, mentions: 0, marked_unread: false });
+			this.changed();
 		}
 	}
 
 	#head() {
-		const { conv } = this;
-		for (const id of ['members', 'settings']) $(id).hidden = !conv;
-		$('name').textContent = conv ? line(conv.title) : 'chat';
-		const peer = conv?.info.peer;
-		$('topic').textContent = conv ? line(peer ? `@${peer.username} ${peer.status_text}` : conv.info.topic) : 'Choose a conversation.';
-		const { mentions, unread } = this.store.unread();
-		document.title = `${mentions ? `(${mentions}) ` : unread ? '• ' : ''}${conv ? `${line(conv.title)} · ` : ''}${this.store.name ?? 'chat'}`;
+		const { conv, store } = this;
+		const title = conv ? line(conv.title) : 'chat';
+		const { peer, topic } = conv?.info ?? { topic: 'Choose a conversation.' };
+		$('members').hidden = $('about').hidden = !conv;
+		$('name').textContent = title;
+		$('topic').textContent = line(peer ? `@${peer.username} ${peer.status_text}` : topic);
+		const { names, any } = store.unread();
+		document.title = (names ? `(${names}) ` : any ? '• ' : '') + (conv ? `${title} · ${store.name}` : store.name);
 	}
 
 	#list() {
@@ -233,48 +216,39 @@ export class App {
 		$('account').textContent = this.me.username;
 		const all = [...this.store.conversations.values()].sort((a, b) => a.title.localeCompare(b.title));
 		for (const kind of ['group', 'direct']) {
-			const list = $(`${kind}s`);
-			const old = new Map([...list.children].map((node) => [node.id, node]));
-			const nodes = all.filter((conv) => conv.info.kind === kind && conv.title.toLowerCase().includes(word)).map((conv) => {
-				const node = this.#item(conv);
-				const same = old.get(node.id);
-				return same?.isEqualNode(node) ? same : node;
-			});
-			const focused = list.contains(document.activeElement) && document.activeElement.parentNode.id;
-			if (nodes.length !== old.size || nodes.some((node, at) => node !== list.children[at])) list.replaceChildren(...nodes);
-			if (focused) document.getElementById(focused)?.firstChild.focus();
+			const list = $(kind);
+			const nodes = all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word))
+				.map((conv) => this.#item(conv));
+			if (h('ul', 0, nodes.map((node) => node.cloneNode(true))).isEqualNode(h('ul', 0, [...list.children].map((node) => node.cloneNode(true))))) continue;
+			const focused = list.contains(document.activeElement) && document.activeElement.hash;
+			list.replaceChildren(...nodes);
+			if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
 		}
 	}
 
 	#item({ id, info, title }) {
-		const { unread, mentions, marked_unread, kind, peer } = info;
-		const count = unread > this.store.limits.unread ? `${this.store.limits.unread}+` : unread;
-		const named = mentions || (kind === 'direct' && unread);
-		return h('li', { id: `c${id}` }, h('a', {
-			href: `#${id}`, 'aria-current': id === this.conv?.id && 'page', class: unread || marked_unread ? 'unread' : '',
-		}, kind === 'direct' && (this.store.online.has(peer?.username)
-			? h('span', { class: 'dot on', role: 'img', 'aria-label': 'online' }) : h('span', { class: 'dot' })),
-		h('bdi', {}, line(title)),
-		(unread > 0 || marked_unread) && h('span', { class: named ? 'badge me' : 'badge' }, count || '•',
-			h('span', { class: 'sr' }, mentions ? ` unread, ${mentions} of them name you` : ' unread'))));
+		const { unread, mentions, marked_unread, peer } = info;
+		const most = this.store.limits.unread;
+		const isOpen = id === this.conv?.id;
+		return h('li', 0, h('a', { href: `#${id}`, 'aria-current': isOpen && 'page', class: unread || marked_unread ? 'unread' : null },
+			peer && dot(this.store.online.has(peer.username)), h('bdi', { class: 'grow' }, line(title)),
+			(unread > 0 || marked_unread) && h('span', { class: mentions || (peer && unread) ? 'badge me' : 'badge' },
+				unread > most ? `${most}+` : unread || '•', h('span', { class: 'sr' }, mentions ? ` unread, ${mentions} name you` : ' unread'))));
 	}
 
 	#bar() {
 		const { kind, until, text } = this.socket.state;
-		const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-		const words = { open: '', connecting: 'Connecting…', stopped: text, waiting: `${text} Reconnecting in ${seconds} s` }[kind];
-		if ($('bar').textContent !== words) $('bar').textContent = words;
+		const wait = Math.ceil((until - Date.now()) / 1000);
+		$('bar').textContent = kind === 'waiting' ? `${text} Reconnecting${wait > 0 ? ` in ${wait} s` : ''}…` : text;
 		$('bar').className = kind;
-		$('bar').onclick = () => (kind === 'stopped' ? this.socket.start() : this.socket.wake());
 	}
 
 	#second() {
 		if (!this.store) return;
 		if (this.socket.state.kind === 'waiting') this.#bar();
-		const typing = this.conv ? [...this.conv.typing].filter(([name, until]) => until > Date.now() && name !== this.me.username) : [];
-		const names = typing.map(([name]) => name);
-		$('typing').textContent = !names.length ? '' : names.length > 3 ? 'Several people are typing…'
-			: `${names.join(', ')} ${names.length > 1 ? 'are' : 'is'} typing…`;
+		const names = [...this.conv?.typing ?? []].filter(([name, until]) => until > Date.now() && name !== this.me.username)
+			.map(([name]) => name);
+		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
 	}
 
 	#awake() {
@@ -287,11 +261,11 @@ export class App {
 		const { key, altKey, ctrlKey, metaKey } = event;
 		if (!this.store || document.querySelector('dialog')) return;
 		const links = [...$('side').querySelectorAll('li a')];
-		const at = links.findIndex((link) => link.hasAttribute('aria-current'));
+		const at = links.findIndex((link) => link.ariaCurrent);
 		if ((ctrlKey || metaKey) && key === 'k') $('find').focus();
 		else if (altKey && key === 'ArrowDown') links[at + 1]?.click();
 		else if (altKey && key === 'ArrowUp') links[at - 1]?.click();
-		else if (altKey && key === 'a') links.find((link) => link.className && link !== links[at])?.click();
+		else if (altKey && key === 'a') links.find((link, other) => link.className && other !== at)?.click();
 		else return;
 		event.preventDefault();
 	}

@@ -1,167 +1,143 @@
 // The field one writes in: drafts, replies, edits, names completed while typing.
-import { $, attempt, h } from './dom.js';
+import { $, attempt, h, toast } from './dom.js';
 import { frames, uuid } from './frames.js';
 import { line } from './text.js';
 
 const TYPING_MS = 3000;
+const input = $('input');
+const list = $('complete');
+const isFine = matchMedia('(pointer: fine)');
 
 export class Composer {
+	/** The message that is answered or edited. */
+	#about = null;
+	#isEdit = false;
+	#typed = 0;
+
 	/** @param {import('./app.js').App} app */
 	constructor(app) {
 		this.app = app;
-		this.input = $('input');
-		this.list = $('complete');
-		this.typed = 0;
-		this.input.oninput = () => this.#changed();
-		this.input.onkeydown = (event) => this.#key(event);
-		this.input.onblur = () => this.#offer([]);
+		input.oninput = () => this.#changed();
+		input.onkeydown = (event) => this.#key(event);
+		input.onblur = () => this.#offer([]);
 		$('composer').onsubmit = (event) => {
 			event.preventDefault();
-			this.submit();
+			this.#submit();
 		};
-		$('context').querySelector('button').onclick = () => this.#cancel();
+		$('cancel').onclick = () => this.#turn(null);
 	}
 
 	show(conv) {
-		this.conv = conv;
 		$('composer').hidden = !conv;
-		this.context = null;
-		this.#context();
+		this.conv = conv;
 		if (!conv) return;
+		this.#turn(null, true);
 		this.#set(this.app.outbox.draft(conv.id));
-		if (matchMedia('(pointer: fine)').matches) this.input.focus();
 	}
 
 	#set(text) {
-		this.input.value = text;
-		this.#grow();
-	}
-
-	#grow() {
-		this.input.style.height = 'auto';
-		this.input.style.height = `${Math.min(this.input.scrollHeight + 2, innerHeight * 0.4)}px`;
+		input.value = text;
+		input.style.height = 0;
+		input.style.height = `${Math.min(input.scrollHeight + 2, innerHeight * 0.4)}px`;
 	}
 
 	reply(message) {
-		this.#begin('reply', message);
+		this.#turn(message);
 	}
 
 	edit(message) {
-		this.#begin('edit', message);
+		this.#turn(message);
+		this.#isEdit = true;
+		$('what').textContent = 'Editing';
 		this.#set(message.body);
 	}
 
-	#begin(kind, message) {
-		if (this.context?.kind === 'edit') this.#cancel();
-		this.context = { kind, message };
-		this.#context();
-		this.input.focus();
+	#turn(message, isQuiet) {
+		if (this.#isEdit) this.#set(this.app.outbox.draft(this.conv.id));
+		this.#isEdit = false;
+		this.#about = message;
+		$('context').hidden = !message;
+		if (message) $('what').textContent = `Reply to ${message.sender.username}: ${line(message.body).slice(0, 99)}`;
+		if (!isQuiet || isFine.matches) input.focus();
 	}
 
-	#cancel() {
-		if (this.context?.kind === 'edit') this.#set(this.app.outbox.draft(this.conv.id));
-		this.context = null;
-		this.#context();
-		this.input.focus();
-	}
-
-	#context() {
-		const { kind, message } = this.context ?? {};
-		$('context').hidden = !kind;
-		const what = kind === 'edit' ? 'Editing: ' : `Reply to ${message?.sender.username}: `;
-		$('context').firstElementChild.textContent = kind ? what + line(message.body).slice(0, 100) : '';
-	}
-
-	async submit() {
-		const { context, conv, app } = this;
-		const body = this.input.value;
-		if (!body.trim() || !conv) return;
-		if (new TextEncoder().encode(body).length > app.store.limits.body) {
-			attempt(() => { throw new Error(`A message may have ${app.store.limits.body} bytes.`); });
-			return;
+	async #submit() {
+		const { conv, app } = this;
+		const body = input.value;
+		const about = this.#about;
+		const most = app.store.limits.body;
+		if (!body.trim()) return;
+		if (new Blob([body]).size > most) toast(`A message may have ${most} bytes.`);
+		else if (this.#isEdit) {
+			const path = `/conversations/${conv.id}/messages/${about.seq}`;
+			if (await attempt(() => app.api.call('PATCH', path, { id: uuid(), body })) && this.#about === about) this.#turn(null);
+		} else {
+			this.#turn(null);
+			this.#set('');
+			app.outbox.note(conv.id, '');
+			this.#typed = 0;
+			app.outbox.add(conv.id, body, about?.seq);
+			app.timeline.divider = null;
+			app.timeline.latest();
 		}
-		if (context?.kind === 'edit') {
-			const path = `/conversations/${conv.id}/messages/${context.message.seq}`;
-			if (!await attempt(() => app.api.call('PATCH', path, { id: uuid(), body }))) return;
-			if (this.context === context) this.#cancel();
-			return;
-		}
-		this.#set('');
-		app.outbox.note(conv.id, '');
-		this.context = null;
-		this.#context();
-		this.typed = 0;
-		Object.assign(app.timeline, { stuck: true, divider: null });
-		app.outbox.add(conv.id, body, context?.message.seq);
-		if (!conv.isAtEnd) app.timeline.latest();
 	}
 
 	#changed() {
-		const { conv, app, input } = this;
-		this.#grow();
-		if (this.context?.kind !== 'edit') app.outbox.note(conv.id, input.value);
-		if (input.value && Date.now() - this.typed > TYPING_MS) {
-			this.typed = Date.now();
+		const { conv, app } = this;
+		this.#set(input.value);
+		if (!this.#isEdit) app.outbox.note(conv.id, input.value);
+		if (input.value && Date.now() - this.#typed > TYPING_MS) {
+			this.#typed = Date.now();
 			app.socket.send(frames.typing(conv.id));
 		}
 		this.#complete();
 	}
 
 	async #complete() {
-		const { conv, input } = this;
-		const found = /(?:^|\s)@([a-z0-9._-]*)$/i.exec(input.value.slice(0, input.selectionStart));
-		if (!found) return this.#offer([]);
-		conv.members ??= this.app.api.call('GET', `/conversations/${conv.id}/members?limit=200`)
-			.catch(() => { conv.members = null; });
-		const members = (await conv.members)?.members ?? [];
-		const word = found[1].toLowerCase();
-		const names = members.map(({ user }) => user).filter((user) => user.id !== this.app.me.id)
-			.concat({ username: 'here', display_name: 'everybody who is online' })
-			.filter(({ username, display_name }) => username.startsWith(word) || display_name.toLowerCase().startsWith(word));
-		if (document.activeElement === input) this.#offer(names.slice(0, 6), word.length);
-		return undefined;
+		const { conv, app } = this;
+		const word = /(?:^|\s)@([a-z0-9._-]*)$/i.exec(input.value.slice(0, input.selectionStart))?.[1].toLowerCase();
+		if (word === undefined) return this.#offer([]);
+		conv.members ??= app.api.call('GET', `/conversations/${conv.id}/members?limit=200`).catch(() => ({ members: [] }));
+		const users = (await conv.members).members.map(({ user }) => user).filter(({ id }) => id !== app.me.id);
+		return this.#offer([...users, { username: 'here', display_name: 'whoever is online' }].filter(
+			({ username, display_name }) => username.startsWith(word) || display_name.toLowerCase().startsWith(word)), word);
 	}
 
-	#offer(users, typed) {
-		this.typedLength = typed;
-		this.list.hidden = !users.length;
-		this.list.replaceChildren(...users.map(({ username, display_name }, index) => h('li', {
-			role: 'option', id: `name${index}`, 'data-name': username,
-			onpointerdown: (event) => { event.preventDefault(); this.#insert(username); },
-		}, `@${username} `, h('bdi', {}, line(display_name)))));
+	#offer(users, word) {
+		list.hidden = !users.length;
+		list.replaceChildren(...users.slice(0, 6).map(({ username, display_name }, at) => h('li', {
+			role: 'option', id: `name${at}`, onpointerdown: (event) => { event.preventDefault(); this.#insert(username, word); },
+		}, `@${username} `, h('bdi', 0, line(display_name)))));
+		this.#pick = () => this.#insert(users[this.chosen].username, word);
 		this.#choose(0);
 	}
 
-	#choose(index) {
-		const options = [...this.list.children];
-		this.chosen = options.length ? (index + options.length) % options.length : -1;
-		options.forEach((option, at) => option.setAttribute('aria-selected', String(at === this.chosen)));
-		if (options.length) this.input.setAttribute('aria-activedescendant', `name${this.chosen}`);
-		else this.input.removeAttribute('aria-activedescendant');
+	#pick;
+
+	#choose(step) {
+		const count = list.children.length;
+		this.chosen = step && (this.chosen + step + count) % count;
+		[...list.children].forEach((node, at) => node.setAttribute('aria-selected', at === this.chosen));
+		input.setAttribute('aria-activedescendant', count ? `name${this.chosen}` : '');
 	}
 
-	#insert(name) {
-		const at = this.input.selectionStart;
-		this.input.setRangeText(`${name} `, at - this.typedLength, at, 'end');
-		this.#offer([]);
+	#insert(name, { length }) {
+		const at = input.selectionStart;
+		input.setRangeText(`${name} `, at - length, at, 'end');
 		this.#changed();
 	}
 
 	#key(event) {
-		const { key } = event;
-		if (event.isComposing) return;
-		if (!this.list.hidden) {
-			const step = { ArrowDown: 1, ArrowUp: -1 }[key];
-			if (step) this.#choose(this.chosen + step);
-			else if (key === 'Enter' || key === 'Tab') this.#insert(this.list.children[this.chosen].dataset.name);
-			else if (key === 'Escape') this.#offer([]);
-			else return;
-		} else if (key === 'Enter' && !event.shiftKey && !event.altKey && matchMedia('(pointer: fine)').matches) {
-			this.submit();
-		} else if (key === 'Escape' && this.context) this.#cancel();
-		else if (key === 'ArrowUp' && !this.input.value) {
-			const mine = [...this.conv.messages.values()].filter(({ sender, kind, deleted_at }) =>
-				sender.id === this.app.me.id && kind === 'text' && !deleted_at).sort((a, b) => b.seq - a.seq)[0];
+		const { key, shiftKey, altKey, isComposing } = event;
+		const step = { ArrowDown: 1, ArrowUp: -1 }[key];
+		if (isComposing) return;
+		if (!list.hidden && step) this.#choose(step);
+		else if (!list.hidden && (key === 'Enter' || key === 'Tab')) this.#pick();
+		else if (!list.hidden && key === 'Escape') this.#offer([]);
+		else if (key === 'Enter' && !shiftKey && !altKey && isFine.matches) this.#submit();
+		else if (key === 'Escape' && this.#about) this.#turn(null);
+		else if (key === 'ArrowUp' && !input.value) {
+			const mine = this.conv.rows().findLast(({ id, sender, deleted_at }) => id && sender.id === this.app.me.id && !deleted_at);
 			if (!mine) return;
 			this.edit(mine);
 		} else return;

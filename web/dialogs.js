@@ -1,171 +1,137 @@
 // What opens over the conversation: groups to join, people, members, settings, the account.
-import { attempt, button, dialog, form, h, toast } from './dom.js';
+import { attempt, button, dialog, form, h, select, toast } from './dom.js';
 import { line } from './text.js';
 
-const ROLES = [['member', 'Member'], ['moderator', 'Moderator'], ['owner', 'Owner']];
-const LEVELS = [['all', 'Every message'], ['mentions', 'Mentions'], ['nothing', 'Nothing']];
-const VISIBILITY = [['public', 'Public: anyone may join'], ['private', 'Private: by being added']];
+const pairs = (text) => text.split('; ').map((pair) => pair.split(': '));
+const ROLES = pairs('member: Member; moderator: Moderator; owner: Owner');
+const LEVELS = pairs('all: Every message; mentions: What names me; nothing: Nothing');
+const VISIBILITY = pairs('public: Anyone; private: Whoever is added');
+const NAME = { required: true, maxlength: 64, autocapitalize: 'none' };
 
-const who = (user, online) => h('span', { class: 'person' }, h('span', { class: online ? 'dot on' : 'dot', role: 'img', 'aria-label': online ? 'online' : 'offline' }),
-	h('b', {}, user.username), ' ', user.display_name !== user.username && h('bdi', {}, line(user.display_name)), ' ',
-	h('small', { dir: 'auto' }, line(user.status_text)));
+export const dot = (isOn) => h('span', { class: isOn ? 'dot on' : 'dot', role: 'img', 'aria-label': isOn ? 'online' : 'offline' });
+const row = (...content) => h('div', { class: 'row' }, content);
+const head = (text) => h('h3', 0, text);
+const person = ({ username, display_name, status_text }, isOn) => h('span', { class: 'grow' }, dot(isOn), ' ', h('b', 0, username), ' ',
+	display_name !== username && h('bdi', 0, line(display_name)), ' ', h('small', { dir: 'auto' }, line(status_text)));
 
-/** A list that is searched on the server and goes on where there is more. */
-function search(app, path, key, label, row) {
-	const list = h('ul', { class: 'list' });
-	let turn = 0;
-	const load = async (q, cursor) => {
-		const mine = turn += 1;
-		const query = new URLSearchParams({ limit: 30, ...(q && { q }), ...(cursor && { cursor }) });
+/** A list of the server's, page by page. */
+function list(app, path, key, draw) {
+	const node = h('ul', { class: 'list' });
+	let turn;
+	node.load = async (q = '', cursor = '') => {
+		const mine = turn = {};
+		const query = new URLSearchParams({ ...(q && { q }), ...(cursor && { cursor }) });
 		const answer = await attempt(() => app.api.call('GET', `${path}?${query}`));
 		if (!answer || mine !== turn) return;
-		if (!cursor) list.replaceChildren();
-		list.append(...answer[key].map((item) => h('li', {}, row(item))));
-		if (answer.next_cursor) {
-			const more = h('li', {}, button('More', () => { more.remove(); load(q, answer.next_cursor); }));
-			list.append(more);
-		}
+		if (!cursor) node.replaceChildren();
+		node.append(...answer[key].map((item) => h('li', 0, draw(item))));
+		if (!answer.next_cursor) return;
+		const more = h('li', 0, button('More', () => { more.remove(); node.load(q, answer.next_cursor); }));
+		node.append(more);
 	};
-	const input = h('input', { type: 'search', autocomplete: 'off', oninput: () => load(input.value.trim()) });
-	load('');
-	return [h('label', {}, label, ' ', input), list];
+	node.load();
+	return node;
+}
+
+const search = (node) => h('label', 0, 'Find', h('input', { type: 'search', oninput: ({ target }) => node.load(target.value.trim()) }));
+
+/** Opens a dialog whose buttons lead to a conversation. */
+function leading(app, title, path, key, draw, ...rest) {
+	const go = (work) => attempt(async () => {
+		const info = await work();
+		node.close();
+		app.enter(info);
+	});
+	const groups = list(app, path, key, (item) => draw(item, go));
+	const node = dialog(title, search(groups), groups, ...rest.map((part) => part.call ? part(go) : part));
 }
 
 /** Public groups to join, and a form for a new one. */
-export function browse(app) {
-	const open = async (work) => {
-		const info = await attempt(work);
-		if (info) {
-			node.close();
-			app.enter(info);
-		}
-	};
-	const node = dialog('Groups', ...search(app, '/groups', 'groups', 'Find', (group) => [
-		h('span', { class: 'person' }, h('b', {}, `#${group.name}`), ' ', h('small', { dir: 'auto' }, line(group.topic)), h('small', {}, ` ${group.member_count} members`)),
-		group.joined
-			? button('Open', () => { node.close(); app.open(group.id); }, { 'aria-label': `Open ${group.name}` })
-			: button('Join', () => open(() => app.api.call('POST', `/groups/${group.id}/join`)), { 'aria-label': `Join ${group.name}` }),
-	]), h('h3', {}, 'New group'), form([
-		{ name: 'name', label: 'Name', required: true, maxlength: 64, autocapitalize: 'none' },
-		{ name: 'topic', label: 'Topic', maxlength: 250 },
-		{ name: 'visibility', label: 'Who can join', options: VISIBILITY, value: 'public' },
-	], 'Create', async (values) => {
-		const info = await app.api.call('POST', '/groups', values);
-		node.close();
-		app.enter(info);
-	}));
-}
+export const browse = (app) => leading(app, 'Groups', '/groups', 'groups', ({ id, name, topic, member_count, joined }, go) => [
+	h('span', { class: 'grow' }, h('b', 0, `#${name} `), h('small', 0, member_count), ' ', h('small', { dir: 'auto' }, line(topic))),
+	joined ? button('Open', () => go(() => app.store.conversations.get(id).info), `Open ${name}`)
+		: button('Join', () => go(() => app.api.call('POST', `/groups/${id}/join`)), `Join ${name}`),
+], head('New group'), (go) => form([
+	['name', 'Name', NAME], ['topic', 'Topic', { maxlength: 250 }], ['visibility', 'Who can join', { options: VISIBILITY }],
+], 'Create', async (values) => {
+	const info = await app.api.call('POST', '/groups', values);
+	go(() => info);
+}));
 
 /** Somebody to write to. */
-export function people(app) {
-	const node = dialog('People', ...search(app, '/users', 'users', 'Find', (user) => [who(user, app.store.online.has(user.username)),
-		button('Write', async () => {
-			const info = await attempt(() => app.api.call('POST', '/directs', { username: user.username }));
-			if (info) {
-				node.close();
-				app.enter(info);
-			}
-		}, { 'aria-label': `Write to ${user.username}` })]));
-}
+export const people = (app) => leading(app, 'People', '/users', 'users', (user, go) => [
+	person(user, app.store.online.has(user.username)),
+	button('Write', () => go(() => app.api.call('POST', '/directs', { username: user.username })), `Write to ${user.username}`),
+]);
 
 /** Who is in it, and for those who may: roles, adding, removing. */
-export function members(app, conv) {
-	const { id, info } = conv;
-	const group = info.kind === 'group';
-	const change = (method, name, body) => app.api.call(method, `/groups/${id}/members/${encodeURIComponent(name)}`, body);
-	const again = () => { node.close(); members(app, conv); };
-	const row = ({ user, role }) => {
-		const mine = user.id === app.me.id;
-		const select = info.role === 'owner' && group && h('select', {
-			'aria-label': `Role of ${user.username}`,
-			onchange: async () => { await attempt(() => change('PUT', user.username, { role: select.value })); again(); },
-		}, ROLES.map(([word, text]) => h('option', { value: word, selected: word === role }, text)));
-		return [who(user, user.online ?? app.store.online.has(user.username)),
-			select || (role !== 'member' && h('small', {}, role)),
-			conv.runs && !mine && (role !== 'owner' || info.role === 'owner')
-				&& button('Remove', async () => { await attempt(() => change('DELETE', user.username)); again(); }, { 'aria-label': `Remove ${user.username}` })];
+export function members(app, { id, info, runs }) {
+	const owns = info.role === 'owner';
+	const change = async (method, name, body) => {
+		await app.api.call(method, `/groups/${id}/members/${encodeURIComponent(name)}`, body);
+		all.load();
 	};
-	const [, list] = search(app, `/conversations/${id}/members`, 'members', '', row);
-	const node = dialog('Members', list, conv.runs && h('h3', {}, 'Add somebody'), conv.runs && form(
-		[{ name: 'username', label: 'Username', required: true, maxlength: 32, autocapitalize: 'none' },
-			h('p', {}, 'Members can read everything that was written before they came.')],
-		'Add', async ({ username }) => { await change('PUT', username.trim()); again(); }));
+	const all = list(app, `/conversations/${id}/members`, 'members', ({ user, role }) => {
+		const { username, online } = user;
+		const may = runs && username !== app.me.username && (owns || role !== 'owner');
+		return [person(user, online ?? app.store.online.has(username)),
+			owns ? select(ROLES, role, {
+				'aria-label': `Role of ${username}`, onchange: ({ target }) => attempt(() => change('PUT', username, { role: target.value })),
+			}) : role !== 'member' && h('small', 0, role),
+			may && button('Remove', () => attempt(() => change('DELETE', username)), `Remove ${username}`)];
+	});
+	dialog('Members', all, runs && form([
+		['username', 'Add somebody, who can then read everything written before', NAME],
+	], 'Add', ({ username }) => change('PUT', username)));
 }
 
-/** Topic, name, notifications, leaving. */
+/** Name, topic, notifications, leaving. */
 export function about(app, conv) {
-	const { id, info } = conv;
-	const settings = async (body) => {
-		app.describe(await app.api.call('PUT', `/conversations/${id}/settings`, body));
-	};
-	const leave = (title, text, method, path) => {
-		const sure = dialog(title, h('p', {}, text), form([], title, async () => {
-			await app.api.call(method, path);
-			sure.close();
+	const { id, info, runs, title } = conv;
+	const set = (body) => attempt(async () => app.enter(await app.api.call('PUT', `/conversations/${id}/settings`, body)));
+	const sure = (what, method, path) => button(what, () => {
+		const ask = dialog(`${what} ${title}?`, form([], what, async () => {
+			await app.api.call(method, `/groups/${id}${path}`);
+			ask.close();
 			node.close();
 		}));
-	};
-	const muted = info.muted_until > Date.now();
-	const node = dialog(`About ${line(conv.title)}`,
-		conv.runs && form([
-			{ name: 'name', label: 'Name', value: info.name, required: true, maxlength: 64 },
-			{ name: 'topic', label: 'Topic', value: info.topic, maxlength: 250 },
-			{ name: 'visibility', label: 'Who can join', options: VISIBILITY, value: info.visibility },
-		], 'Save', async (values) => {
-			const changed = Object.entries(values).filter(([name, value]) => value !== (info[name] ?? ''));
-			if (changed.length) await app.api.call('PATCH', `/groups/${id}`, Object.fromEntries(changed));
+	});
+	const close = (work) => () => { node.close(); work(); };
+	const isMuted = info.muted_until > Date.now();
+	const node = dialog(line(title),
+		runs && form([['name', 'Name', { ...NAME, value: info.name }], ['topic', 'Topic', { value: info.topic, maxlength: 250 }],
+			['visibility', 'Who can join', { options: VISIBILITY, value: info.visibility }]], 'Save', async (values) => {
+			const changed = Object.entries(values).filter(([name, value]) => value !== info[name]);
+			await app.api.call('PATCH', `/groups/${id}`, Object.fromEntries(changed));
 			node.close();
 		}),
-		form([{ name: 'level', label: 'Notify me of', options: LEVELS, value: info.level }], 'Set', async (values) => {
-			await settings(values);
-			toast('Set.');
-		}),
-		h('div', { class: 'row' },
-			button(muted ? 'Unmute' : 'Mute for 8 hours', () => attempt(async () => {
-				await settings({ muted_until: muted ? null : Date.now() + 8 * 3600_000 });
-				node.close();
-			})),
-			button('Mark unread', () => attempt(async () => {
-				await settings({ marked_unread: true });
-				node.close();
-				app.open(null);
-			})),
-			info.kind === 'group' && button('Leave', () => leave('Leave', `Leave #${info.name}?`, 'POST', `/groups/${id}/leave`)),
-			info.role === 'owner' && button('Delete the group', () => leave('Delete', `Delete #${info.name} with everything in it?`, 'DELETE', `/groups/${id}`))));
+		h('label', 0, 'Notify me of', select(LEVELS, info.level, { onchange: ({ target }) => set({ level: target.value }) })),
+		row(button(isMuted ? 'Unmute' : 'Mute for 8 hours', close(() => set({ muted_until: isMuted ? null : Date.now() + 288e5 }))),
+			button('Mark unread', close(() => set({ marked_unread: true }).then(() => app.open('')))),
+			info.kind === 'group' && sure('Leave', 'POST', '/leave'), info.role === 'owner' && sure('Delete', 'DELETE', '')));
 }
 
 /** Name, status, password, sessions, log out. */
 export function account(app) {
-	const sessions = h('ul', { class: 'list' });
-	const list = async () => {
-		const answer = await attempt(() => app.api.call('GET', '/me/sessions'));
-		sessions.replaceChildren(...(answer?.sessions ?? []).map(({ id, device_name, last_seen_at, current }) => h('li', {},
-			h('span', { class: 'person' }, h('bdi', {}, line(device_name) || 'Unnamed'), h('small', {}, current ? ' this one' : ` ${new Date(last_seen_at).toLocaleString()}`)),
-			!current && button('End', async () => { await attempt(() => app.api.call('DELETE', `/me/sessions/${id}`)); list(); }, { 'aria-label': `End ${line(device_name)}` }))));
-	};
-	list();
-	dialog(`@${app.me.username}`,
-		form([
-			{ name: 'display_name', label: 'Name', value: app.me.display_name, maxlength: 64 },
-			{ name: 'status_text', label: 'Status', value: app.me.status_text, maxlength: 100 },
-		], 'Save', async (values) => {
-			app.store.me = await app.api.call('PATCH', '/me', values);
-			app.changed(null);
-			toast('Saved.');
-		}),
-		h('h3', {}, 'Password'), form([
-			h('input', { name: 'username', value: app.me.username, autocomplete: 'username', hidden: true, readonly: true }),
-			{ name: 'current_password', label: 'Present', type: 'password', autocomplete: 'current-password', required: true },
-			{ name: 'new_password', label: 'New', type: 'password', autocomplete: 'new-password', required: true, minlength: 10 },
-		], 'Change', async ({ current_password, new_password }) => {
-			await app.api.call('PUT', '/me/password', { current_password, new_password });
-			toast('Changed. Every other session ended.');
-			list();
-		}),
-		h('h3', {}, 'Sessions'), sessions,
-		h('div', { class: 'row' },
-			window.Notification?.permission === 'default' && button('Notify me', async (event) => {
-				event.target.hidden = await Notification.requestPermission() !== 'default';
+	const { username, display_name, status_text } = app.me;
+	const sessions = list(app, '/me/sessions', 'sessions', ({ id, device_name, last_seen_at, current }) => [
+		h('bdi', { class: 'grow' }, `${line(device_name)}, ${current ? 'this one' : new Date(last_seen_at).toLocaleString()}`),
+		!current && button('End', () => attempt(() => app.api.call('DELETE', `/me/sessions/${id}`)).then(() => sessions.load()), `End ${line(device_name)}`),
+	]);
+	const password = (name, label, autocomplete) => [name, label, { type: 'password', required: true, autocomplete }];
+	dialog(`@${username}`,
+		form([['display_name', 'Name', { value: display_name, maxlength: 64 }], ['status_text', 'Status', { value: status_text, maxlength: 100 }]],
+			'Save', async (values) => {
+				app.store.me = await app.api.call('PATCH', '/me', values);
+				toast('Saved.');
 			}),
+		form([password('current_password', 'Present password', 'current-password'), password('new_password', 'New password', 'new-password')],
+			'Change', async (values) => {
+				await app.api.call('PUT', '/me/password', values);
+				toast('Changed. Every other session ended.');
+				sessions.load();
+			}),
+		head('Sessions'), sessions,
+		row(window.Notification?.permission === 'default' && button('Notify me', () => Notification.requestPermission()),
 			button('Log out', () => attempt(() => app.logout()))));
 }

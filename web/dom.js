@@ -1,93 +1,76 @@
-// Making elements. Text becomes text nodes, never markup: nothing in the page parses HTML.
+// Making elements. Text becomes text nodes: nothing in the page parses HTML.
 
-/** Finds an element by its id. */
 export const $ = (id) => document.getElementById(id);
 
-/**
- * Makes an element: functions are listeners, `true` is a bare attribute, null and false are none.
- * @param {string} tag
- * @param {Object<string, any>} props
- */
-export function h(tag, props = {}, ...children) {
+/** Makes an element: functions are listeners, `true` is a bare attribute, null and false are none. */
+export function h(tag, props, ...children) {
 	const node = document.createElement(tag);
-	for (const [name, value] of Object.entries(props)) {
-		if (typeof value === 'function') node.addEventListener(name.slice(2), value);
-		else if (name.startsWith('on')) throw new Error(`${name} is no function`);
+	for (const [name, value] of Object.entries(props ?? {})) {
+		if (name.startsWith('on')) node[name] = value;
 		else if (value != null && value !== false) node.setAttribute(name, value === true ? '' : value);
 	}
 	node.append(...children.flat().filter((child) => child != null && child !== false));
 	return node;
 }
 
-export const button = (text, onclick, props = {}) => h('button', { type: 'button', onclick, ...props }, text);
+export const button = (text, onclick, label, props) =>
+	h('button', { type: 'button', onclick, 'aria-label': label, ...props }, text);
 
-let toastTimer;
+let timer;
 
-/** Says something in passing, to eyes and screen readers. */
+/** Says something in passing. */
 export function toast(text) {
-	clearTimeout(toastTimer);
+	clearTimeout(timer);
 	$('toast').textContent = text;
-	toastTimer = setTimeout(() => { $('toast').textContent = ''; }, 6000);
+	timer = setTimeout(toast, 6000, '');
 }
 
 /** Does what may fail, and says so. */
-export async function attempt(work) {
+export const attempt = async (work) => {
 	try {
 		return await work();
 	} catch (error) {
 		toast(error.message);
-		return undefined;
 	}
-}
+};
 
-/** Opens a dialog; it is gone once closed, and the focus goes back to where it was. */
+/** Opens a dialog; once closed it is gone, and the focus goes back. */
 export function dialog(title, ...content) {
 	const from = document.activeElement;
-	const node = h('dialog', { 'aria-labelledby': 'dialog-title' },
-		h('header', {}, h('h2', { id: 'dialog-title', tabindex: -1 }, title),
-			button('×', () => node.close(), { 'aria-label': 'Close', class: 'close' })),
-		h('div', { class: 'content' }, ...content));
-	node.addEventListener('close', () => {
-		node.remove();
-		if (from?.isConnected) from.focus();
-	});
-	node.addEventListener('click', (event) => {
-		if (event.target === node) node.close();
-	});
+	const node = h('dialog', {
+		'aria-labelledby': 'title',
+		onclose: () => { node.remove(); from?.focus(); },
+		onclick: (event) => event.target === node && node.close(),
+	}, h('header', 0, h('h2', { id: 'title', tabindex: -1 }, title), button('×', () => node.close(), 'Close')),
+	h('div', { class: 'content' }, ...content));
 	document.body.append(node);
 	node.showModal();
 	return node;
 }
 
+export const select = (options, value, props) => h('select', props, options.map(([word, text]) =>
+	h('option', { value: word, selected: word === value }, text)));
+
 /**
- * A form with labels, one error line and one button.
- * @param {Array<Object|Node>} fields `{name, label, options?}` and attributes of the input
- * @param {(values: Object<string, string>) => Promise<void>} onsubmit
+ * A form: labelled fields (`[name, label, attributes]`, or nodes), one error line, one button.
+ * @param {(values: Object<string, string>) => Promise<void>} work
  */
-export function form(fields, submit, onsubmit) {
+export function form(fields, submit, work) {
 	const error = h('p', { class: 'error', role: 'alert' });
-	const send = h('button', { class: 'primary' }, submit);
-	const rows = fields.map((field) => {
-		if (field instanceof Node) return field;
-		const { label, options, value = '', ...props } = field;
-		const input = options
-			? h('select', props, options.map(([word, text]) => h('option', { value: word, selected: word === value }, text)))
-			: h('input', { autocomplete: 'off', ...props });
-		if (!options) input.value = value;
-		return h('label', {}, label, ' ', input);
-	});
 	const node = h('form', {
 		onsubmit: async (event) => {
 			event.preventDefault();
 			error.textContent = '';
-			send.disabled = true;
 			try {
-				await onsubmit(Object.fromEntries(new FormData(node)));
+				await work(Object.fromEntries(new FormData(node)));
 			} catch (problem) {
 				error.textContent = problem.message;
 			}
-			send.disabled = false;
 		},
-	}, rows, error, send);
+	}, fields.map((field) => {
+		if (field instanceof Node) return field;
+		const [name, label, { options, value, ...props } = {}] = field;
+		return h('label', 0, label, options ? select(options, value, { name }) : h('input', { name, value, autocomplete: 'off', ...props }));
+	}), error, h('button', { class: 'primary' }, submit));
 	return node;
 }

@@ -1,15 +1,16 @@
-// What waits to be sent, and what is being written: kept in the browser until the server has it. One
-// entry a message, so that tabs never overwrite each other's; ids sort by time, so the order is theirs.
+// What waits to be sent, and drafts: in the browser until the server has them. One entry a message, so that
+// tabs never overwrite each other's; ids sort by time, and so do the messages.
 import { frames, uuid } from './frames.js';
 
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
 
 export class Outbox {
-	/** @param {number} user @param {() => import('./socket.js').Socket} socket @param {(id: number) => void} onchange */
-	constructor(user, socket, onchange, storage = localStorage) {
-		Object.assign(this, { socket, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
-		/** The id on its way, by conversation. */
-		this.flying = new Map();
+	/** The id on its way, by conversation. */
+	#flying = new Map();
+
+	/** @param {(frame: object) => boolean} send @param {() => void} onchange */
+	constructor(user, send, onchange, storage = localStorage) {
+		Object.assign(this, { send, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
 	}
 
 	#all() {
@@ -18,88 +19,85 @@ export class Outbox {
 	}
 
 	/** What is not sent yet, oldest first. @returns {{id: string, body: string, error?: string}[]} */
-	of(conv) {
-		return this.#all().filter((item) => item.conversation_id === conv);
+	of(conversation) {
+		return this.#all().filter((item) => item.conversation_id === conversation);
 	}
 
 	#keep(item) {
 		this.storage.setItem(this.prefix + item.id, JSON.stringify(item));
-		this.onchange(item.conversation_id);
+		this.onchange();
 	}
 
 	add(conversation_id, body, reply_to) {
-		this.#keep({ id: uuid(), conversation_id, body, ...(reply_to && { reply_to }) });
-		this.flush(conversation_id);
+		this.#keep({ id: uuid(), conversation_id, body, reply_to });
+		this.flush();
 	}
 
-	/** Sends the oldest of each conversation; one at a time, so that the order holds. */
-	flush(only) {
-		const busy = new Set(this.flying.keys());
-		for (const item of this.#all()) {
-			const { id, conversation_id, body, reply_to, error } = item;
-			if (error || busy.has(conversation_id) || (only && only !== conversation_id)) continue;
+	/** Sends the oldest of each conversation: one at a time, so that the order holds. */
+	flush() {
+		const busy = new Set(this.#flying.keys());
+		for (const { id, conversation_id, body, reply_to, error } of this.#all()) {
+			if (error || busy.has(conversation_id)) continue;
 			busy.add(conversation_id);
-			if (this.socket().send(frames.send(id, conversation_id, body, reply_to))) this.flying.set(conversation_id, id);
+			if (this.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.set(conversation_id, id);
 		}
 	}
 
-	/** The connection is gone: what flew is sent again on the next. */
-	land() {
-		this.flying.clear();
+	/** A new connection: what flew on the old one is sent again. */
+	again() {
+		this.#flying.clear();
+		this.flush();
+	}
+
+	#land(id, conversation) {
+		if (this.#flying.get(conversation) === id) this.#flying.delete(conversation);
+		this.flush();
 	}
 
 	/** The server has it: an ack, or the message itself. */
-	done(id, conv) {
+	done(id, conversation) {
 		if (!id || !this.storage.getItem(this.prefix + id)) return;
 		this.storage.removeItem(this.prefix + id);
-		if (this.flying.get(conv) === id) this.flying.delete(conv);
-		this.onchange(conv);
-		this.flush(conv);
+		this.onchange();
+		this.#land(id, conversation);
 	}
 
 	/** The server refused it. @returns {boolean} was it one of these? */
-	refused({ id, code, detail, retry_after_ms }) {
-		const text = id && this.storage.getItem(this.prefix + id);
-		if (!text) return false;
-		const item = JSON.parse(text);
-		const { conversation_id } = item;
-		if (RETRY.includes(code)) {
-			setTimeout(() => {
-				if (this.flying.get(conversation_id) === id) this.flying.delete(conversation_id);
-				this.flush(conversation_id);
-			}, Math.max(retry_after_ms ?? 2000, 100));
-			return true;
+	refused({ id, code, detail, retry_after_ms = 2000 }) {
+		const item = JSON.parse(this.storage.getItem(this.prefix + id));
+		if (!item) return false;
+		if (RETRY.includes(code)) setTimeout(() => this.#land(id, item.conversation_id), retry_after_ms);
+		else {
+			this.#keep({ ...item, error: detail });
+			this.#land(id, item.conversation_id);
 		}
-		this.flying.delete(conversation_id);
-		this.#keep({ ...item, error: detail });
-		this.flush(conversation_id);
 		return true;
 	}
 
 	/** Once more, under the same id. */
 	retry({ error: _, ...item }) {
 		this.#keep(item);
-		this.flush(item.conversation_id);
+		this.flush();
 	}
 
-	drop(item) {
-		this.storage.removeItem(this.prefix + item.id);
-		this.onchange(item.conversation_id);
+	drop({ id }) {
+		this.storage.removeItem(this.prefix + id);
+		this.onchange();
 	}
 
 	/** The conversation is no longer mine. */
-	fail(conv, error) {
-		this.flying.delete(conv);
-		this.of(conv).forEach((item) => this.#keep({ ...item, error }));
+	fail(conversation, error) {
+		this.#flying.delete(conversation);
+		this.of(conversation).forEach((item) => this.#keep({ ...item, error }));
 	}
 
-	draft(conv) {
-		return this.storage.getItem(this.notes + conv) ?? '';
+	draft(conversation) {
+		return this.storage.getItem(this.notes + conversation) ?? '';
 	}
 
-	note(conv, text) {
-		if (text) this.storage.setItem(this.notes + conv, text);
-		else this.storage.removeItem(this.notes + conv);
+	note(conversation, text) {
+		if (text) this.storage.setItem(this.notes + conversation, text);
+		else this.storage.removeItem(this.notes + conversation);
 	}
 
 	/** Leaves nothing behind. */

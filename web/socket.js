@@ -3,28 +3,28 @@ import { afterClose, backoff, frames, uuid } from './frames.js';
 
 const READY_MS = 15_000;
 const PROBE_MS = 5_000;
-const TICK_MS = 5_000;
 
 export class Socket {
-	/**
-	 * @param {import('./api.js').Api} api
-	 * @param {{frame: (frame: object) => void, state: (state: object) => void}} on
-	 */
-	constructor(api, on) {
-		Object.assign(this, { api, on, attempt: 0, running: false, socket: null });
-		this.state = { kind: 'stopped', text: '' };
+	#socket;
+	#turn;
+	#timer;
+	#probe;
+	#attempt = 0;
+
+	/** @param {(frame: object) => void} onframe @param {() => void} onstate */
+	constructor(api, onframe, onstate) {
+		Object.assign(this, { api, onframe, onstate, state: {} });
 	}
 
 	start() {
 		this.running = true;
-		this.ticker ??= setInterval(() => this.#tick(), TICK_MS);
+		this.ticker ??= setInterval(() => this.#tick(), PROBE_MS);
 		this.#connect();
 	}
 
 	stop(text = '') {
 		this.running = false;
-		clearInterval(this.ticker);
-		this.ticker = null;
+		this.ticker = clearInterval(this.ticker);
 		this.#leave();
 		this.#tell({ kind: 'stopped', text });
 	}
@@ -33,101 +33,93 @@ export class Socket {
 		return this.state.kind === 'open';
 	}
 
-	/** Sends where there is a connection. @returns {boolean} was it sent? */
+	/** @returns {boolean} was it sent? */
 	send(frame) {
-		if (!this.isOpen || this.socket.readyState !== 1) return false;
-		this.socket.send(JSON.stringify(frame));
+		if (!this.isOpen || this.#socket.readyState !== 1) return false;
+		this.#socket.send(JSON.stringify(frame));
 		return true;
 	}
 
-	/** Something happened that makes another look worth while: the phone woke, the network is back. */
+	/** The phone woke, the network is back: look whether the connection lives. */
 	wake() {
-		if (!this.running) return;
 		if (this.state.kind === 'waiting') this.#connect();
-		else if (this.isOpen && !this.probe) this.#ping(PROBE_MS);
+		else if (this.isOpen && !this.#probe) this.#ping(PROBE_MS);
 	}
 
 	/** Begins anew: `ready` tells everything. */
 	again() {
-		if (this.running) this.#connect();
+		if (this.running) this.#wait(backoff(this.#attempt++));
 	}
 
 	#tell(state) {
 		this.state = state;
-		this.on.state(state);
+		this.onstate();
 	}
 
 	#leave() {
-		clearTimeout(this.timer);
-		clearTimeout(this.probe);
-		this.probe = null;
-		const socket = this.socket;
-		this.socket = null;
+		clearTimeout(this.#timer);
+		this.#probe = clearTimeout(this.#probe);
+		const socket = this.#socket;
+		this.#socket = this.#turn = null;
 		socket?.close();
 	}
 
 	async #connect() {
 		this.#leave();
-		const turn = this.turn = Symbol('turn');
-		this.#tell({ kind: 'connecting' });
+		const turn = this.#turn = {};
+		this.#tell({ kind: 'connecting', text: 'Connecting…' });
 		try {
 			if (this.renew || Date.now() >= this.api.renewAt) await this.api.refresh();
 			this.renew = false;
 		} catch (error) {
-			if (this.turn === turn && this.running) this.#wait(error.retryAfter || backoff(this.attempt++));
+			if (this.#turn === turn) this.#wait(error.wait || backoff(this.#attempt++));
 			return;
 		}
-		if (this.turn !== turn || !this.running) return;
-		const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/ws`;
-		const socket = this.socket = new WebSocket(url, ['chat.v1', `bearer.${this.api.token}`]);
-		socket.onmessage = ({ data }) => socket === this.socket && this.#receive(data);
-		socket.onclose = ({ code, reason }) => socket === this.socket && this.#closed(code, reason);
-		this.timer = setTimeout(() => this.#closed(1006, ''), READY_MS);
+		if (this.#turn !== turn) return;
+		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
+		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
+		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
+		this.#timer = setTimeout(() => this.#closed(1006), READY_MS);
 	}
 
-	#receive(data) {
+	#receive(frame) {
 		this.heard = Date.now();
-		clearTimeout(this.probe);
-		this.probe = null;
-		const frame = JSON.parse(data);
+		this.#probe = clearTimeout(this.#probe);
 		if (frame.type === 'ready') {
-			clearTimeout(this.timer);
-			this.attempt = 0;
+			clearTimeout(this.#timer);
+			this.#attempt = 0;
 			this.heartbeat = frame.heartbeat_ms;
-			this.#tell({ kind: 'open' });
+			this.#tell({ kind: 'open', text: '' });
 		}
-		this.on.frame(frame);
+		this.onframe(frame);
 	}
 
 	#closed(code, reason) {
-		const next = afterClose(code, reason);
-		if (!next.go) {
-			this.stop(next.text);
-			if (next.ended) this.api.ended();
+		const { go, wait, renew, ended, text } = afterClose(code, reason);
+		if (go) {
+			this.renew = renew || !this.isOpen; // a refused upgrade tells no reason; an old token is one
+			this.#wait(wait ?? (renew ? 0 : backoff(this.#attempt++)), text);
 			return;
 		}
-		// A refused upgrade tells no reason; an old token is one.
-		this.renew = next.renew || !this.isOpen;
-		this.#wait(next.wait ?? (next.renew ? 0 : backoff(this.attempt++)), next.text);
+		this.stop(text);
+		if (ended) this.api.ended();
 	}
 
 	#wait(ms, text = 'No connection.') {
 		this.#leave();
 		this.#tell({ kind: 'waiting', until: Date.now() + ms, text });
-		this.timer = setTimeout(() => this.#connect(), ms);
+		this.#timer = setTimeout(() => this.#connect(), ms);
 	}
 
 	#ping(patience) {
 		this.send(frames.ping());
-		this.probe = setTimeout(() => this.#closed(4010, ''), patience);
+		this.#probe = setTimeout(() => this.#closed(4010), patience);
 	}
 
 	async #tick() {
 		if (!this.isOpen) return;
-		if (!this.probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
-		if (Date.now() >= this.api.renewAt) {
-			await this.api.refresh().catch(() => {});
-			this.send(frames.auth(uuid(), this.api.token));
-		}
+		if (!this.#probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
+		if (Date.now() < this.api.renewAt) return;
+		await this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
 	}
 }

@@ -1,25 +1,24 @@
 // What the page knows: conversations, their messages, who is online. Pure: no network, no DOM.
 
-/** @typedef {{seq: number, rev: number, kind: string, sender: object, body: string}} Message */
-
-/** One conv: its messages as a map, and which stretches of its history are held. */
+/** One conversation: its messages, and which stretches of its history are held. */
 export class Conversation {
 	constructor(info) {
 		this.id = info.id;
+		this.info = info;
+		/** By seq; also some outside of `covers`, newer than a page that may come. */
 		this.messages = new Map();
 		/** Stretches of seqs without holes, ascending; `to` is Infinity where live messages continue it. */
 		this.covers = [];
-		/** The highest rev up to which no change is missing. */
+		/** No change up to this rev is missing. */
 		this.cursor = info.head_rev;
 		/** The rev that `info.unread` counts up to. */
 		this.counted = info.head_rev;
-		this.info = info;
 		/** Who types, until when. */
 		this.typing = new Map();
 	}
 
 	get title() {
-		return this.info.kind === 'group' ? `#${this.info.name}` : this.info.peer?.display_name ?? '?';
+		return this.info.kind === 'group' ? `#${this.info.name}` : this.info.peer.display_name;
 	}
 
 	get isLoaded() {
@@ -30,146 +29,99 @@ export class Conversation {
 		return this.covers.at(-1)?.to === Infinity;
 	}
 
+	/** May I run the group? */
 	get runs() {
 		return this.info.kind === 'group' && this.info.role !== 'member';
 	}
 
-	/** Inserts, or replaces what is older. Twice or out of order is harmless. @returns {boolean} changed? */
+	/** Inserts, or replaces what is older. Twice or out of order is harmless. */
 	apply(message) {
-		if (this.messages.get(message.seq)?.rev >= message.rev) return false;
-		this.messages.set(message.seq, message);
-		return true;
+		if (!(this.messages.get(message.seq)?.rev >= message.rev)) this.messages.set(message.seq, message);
 	}
 
-	/** Takes a page of history. @param {{before?: number, after?: number}} asked */
-	addPage(page, asked = {}) {
-		const seqs = page.messages.map((message) => message.seq);
-		page.messages.forEach((message) => this.apply(message));
-		const from = asked.after !== undefined ? asked.after + 1 : page.has_before ? seqs[0] : 0;
-		const to = asked.before !== undefined ? asked.before - 1 : page.has_after ? seqs.at(-1) : Infinity;
-		if (from !== undefined && to !== undefined && from <= to) this.#cover(from, to);
-	}
-
-	#cover(from, to) {
+	/** Takes a page of history that was asked for with `before`, `after` or neither. */
+	addPage({ messages, has_before, has_after }, { before, after } = {}) {
+		messages.forEach((message) => this.apply(message));
+		const from = after ? after + 1 : has_before ? messages[0]?.seq : 0;
+		const to = before ? before - 1 : has_after ? messages.at(-1)?.seq : Infinity;
+		if (!(from <= to)) return;
 		const all = [...this.covers, { from, to }].sort((a, b) => a.from - b.from);
 		this.covers = [];
 		for (const next of all) {
 			const last = this.covers.at(-1);
-			if (last && last.to >= next.from - 1) last.to = Math.max(last.to, next.to);
-			else this.covers.push({ ...next });
+			if (last?.to >= next.from - 1) last.to = Math.max(last.to, next.to);
+			else this.covers.push(next);
 		}
 	}
 
 	/** Live messages no longer continue what is held: it ends with what is known for sure. */
 	cut() {
 		const last = this.covers.at(-1);
-		if (last?.to === Infinity) last.to = Math.max(last.from, this.cursor);
+		last.to = Math.min(last.to, Math.max(last.from, this.cursor));
 	}
 
-	/** Forgets what is far from the seq, so that the page stays light. */
-	trim(seq, most = 600) {
-		const held = [...this.rows()].filter((row) => row.message).map((row) => row.message.seq);
-		if (held.length <= most) return;
-		const at = held.findIndex((other) => other >= seq);
-		const begin = Math.max(0, Math.min(at - most / 3, held.length - most * 2 / 3)) | 0;
-		const keep = held.slice(begin, begin + (most * 2 / 3 | 0));
-		const [first, last] = [keep[0], keep.at(-1)];
-		const isEnd = last === held.at(-1);
-		this.covers = this.covers
-			.filter((cover) => cover.to >= first && (isEnd || cover.from <= last))
-			.map(({ from, to }) => ({ from: begin ? Math.max(from, first) : from, to: isEnd ? to : Math.min(to, last) }));
-		for (const other of this.messages.keys()) {
-			if (other < first || (!isEnd && other > last)) this.messages.delete(other);
-		}
-	}
-
-	/** What to show, in order: `{message}`, and `{gap, before}` where history is not held. */
+	/** What to show, in order: messages, and `{gap, before}` or `{gap, after}` where history is not held. */
 	rows() {
 		const seqs = [...this.messages.keys()].sort((a, b) => a - b);
 		const rows = [];
-		let at = 0;
-		this.covers.forEach(({ from, to }, index) => {
-			if (from > 0) rows.push({ gap: index === 0 ? 'top' : `${this.covers[index - 1].to}`, before: from });
-			while (seqs[at] < from) at += 1;
-			for (; seqs[at] <= to; at += 1) rows.push({ message: this.messages.get(seqs[at]) });
-		});
-		if (this.isLoaded && !this.isAtEnd) rows.push({ gap: 'end', after: this.covers.at(-1).to });
+		let end = 'top';
+		for (const { from, to } of this.covers) {
+			if (from) rows.push({ gap: end, before: from });
+			rows.push(...seqs.filter((seq) => seq >= from && seq <= to).map((seq) => this.messages.get(seq)));
+			end = to;
+		}
+		if (this.isLoaded && !this.isAtEnd) rows.push({ gap: 'end', after: end });
 		return rows;
 	}
 
-	/** @param {Message} message a live one, with the next rev */
+	/** Counts a live message with the next rev. @returns {boolean} can only the server tell the count now? */
 	count(message, me) {
-		this.cursor = message.rev;
 		const { info } = this;
-		if (message.seq > info.last_seq) info.last_seq = message.seq;
-		if (message.rev <= this.counted) return true;
-		this.counted = message.rev;
-		const counts = message.kind === 'text' && message.sender.username !== me && message.seq > info.read_seq;
-		if (message.event) this.#notice(message.event, me);
-		if (message.seq !== message.rev) return !counts; // a change: only the server knows what it did to the count
-		if (counts) {
-			info.unread = Math.min(info.unread + 1, 1000);
-			if (message.mentions?.includes(me)) info.mentions += 1;
-		}
-		return true;
+		const { seq, rev, kind, sender, mentions, event } = message;
+		this.cursor = rev;
+		info.last_seq = Math.max(seq, info.last_seq);
+		if (rev <= this.counted) return false;
+		this.counted = rev;
+		if (event) return true;
+		if (kind !== 'text' || sender.username === me || seq <= info.read_seq) return false;
+		if (seq !== rev) return true;
+		info.unread = Math.min(info.unread + 1, 1000);
+		if (mentions?.includes(me)) info.mentions += 1;
+		return false;
 	}
 
-	#notice({ kind, user, value }, me) {
-		const { info } = this;
-		if (kind === 'topic' || kind === 'visibility') info[kind] = value;
-		if (kind === 'renamed') info.name = value;
-		if (kind === 'role' && user === me) info.role = value;
-		if (kind === 'joined' || kind === 'added') info.member_count += 1;
-		if (kind === 'left' || kind === 'removed') info.member_count -= 1;
-	}
-
-	/** Takes the server's present description. */
+	/** Takes the server's description, but no count that is older than ours. */
 	describe(info) {
-		if (info.head_rev < this.counted) {
-			const { unread, mentions, last_seq, member_count } = this.info;
-			Object.assign(info, { unread, mentions, last_seq, member_count });
-		} else this.counted = info.head_rev;
-		info.read_seq = Math.max(info.read_seq, this.info.read_seq);
+		const { unread, mentions, last_seq, read_seq } = this.info;
+		if (info.head_rev < this.counted) Object.assign(info, { unread, mentions, last_seq });
+		this.counted = Math.max(this.counted, info.head_rev);
+		info.read_seq = Math.max(info.read_seq, read_seq);
 		this.info = info;
 	}
 }
 
 /** Everything that the page knows of one login. */
 export class Store {
-	constructor() {
+	constructor(me) {
+		this.me = me;
 		this.conversations = new Map();
 		this.online = new Set();
-		this.epoch = null;
-		this.me = null;
-		this.limits = { body: 16384, unread: 999 };
 	}
 
-	/**
-	 * Takes `ready`. Tells what became stale and what is gone.
-	 * @returns {{stale: Conversation[], gone: Conversation[], restored: boolean}}
-	 */
-	ready(frame) {
+	/** Takes `ready`. @returns {{stale: Conversation[], gone: Conversation[]}} what must be caught up, what is no longer mine */
+	ready({ epoch, user, server, online, conversations }) {
 		const before = this.conversations;
-		const restored = this.epoch !== null && (this.epoch !== frame.epoch
-			|| frame.conversations.some((info) => before.get(info.id)?.cursor > info.head_rev));
-		this.epoch = frame.epoch;
-		this.me = frame.user;
-		this.limits = frame.server.limits;
-		this.name = frame.server.name;
-		this.online = new Set(frame.online);
-		this.conversations = new Map();
-		const stale = [];
-		for (const info of frame.conversations) {
-			const known = restored ? undefined : before.get(info.id);
-			const conv = known ?? new Conversation(info);
+		const restored = this.epoch !== epoch || conversations.some(({ id, head_rev }) => before.get(id)?.cursor > head_rev);
+		Object.assign(this, { epoch, me: user, limits: server.limits, name: server.name, online: new Set(online) });
+		this.conversations = new Map(conversations.map((info) => {
+			const conv = (!restored && before.get(info.id)) || new Conversation(info);
 			conv.info = info;
 			conv.counted = info.head_rev;
 			if (!conv.isLoaded) conv.cursor = info.head_rev;
-			else if (conv.cursor < info.head_rev) stale.push(conv);
-			this.conversations.set(info.id, conv);
-		}
-		const gone = [...before.values()].filter(({ id }) => !this.conversations.has(id));
-		return { stale, gone, restored };
+			return [info.id, conv];
+		}));
+		const stale = [...this.conversations.values()].filter((conv) => conv.cursor < conv.info.head_rev);
+		return { stale, gone: [...before.values()].filter(({ id }) => !this.conversations.has(id)) };
 	}
 
 	/** I am in it now, or something about me in it changed. */
@@ -177,33 +129,27 @@ export class Store {
 		const known = this.conversations.get(info.id);
 		if (known) known.describe(info);
 		else this.conversations.set(info.id, new Conversation(info));
-		return this.conversations.get(info.id);
 	}
 
 	presence({ changes }) {
 		for (const { username, online } of changes) this.online[online ? 'add' : 'delete'](username);
 	}
 
-	/** Counts of everything unread, for the title. */
-	unread(now = Date.now()) {
-		let mentions = 0;
-		let unread = 0;
+	/** What is unread, for the title. */
+	unread() {
+		let [names, any] = [0, false];
 		for (const { info } of this.conversations.values()) {
-			if (isQuiet(info, now)) continue;
-			mentions += info.kind === 'direct' ? info.unread : info.mentions;
-			unread += info.unread || Number(info.marked_unread);
+			if (isQuiet(info)) continue;
+			names += info.kind === 'direct' ? info.unread : info.mentions;
+			any ||= info.unread > 0 || info.marked_unread;
 		}
-		return { mentions, unread };
+		return { names, any };
 	}
 }
 
 /** Nothing of it should disturb now. */
-export function isQuiet(info, now = Date.now()) {
-	return info.level === 'nothing' || info.muted_until > now;
-}
+export const isQuiet = ({ level, muted_until }) => level === 'nothing' || muted_until > Date.now();
 
 /** Is this message worth a notification? */
-export function disturbs(info, message, me) {
-	if (message.kind !== 'text' || message.seq !== message.rev || message.sender.username === me) return false;
-	return !isQuiet(info) && (info.level === 'all' || Boolean(message.mentions?.includes(me)));
-}
+export const disturbs = (info, { kind, seq, rev, sender, mentions }, me) => kind === 'text' && seq === rev
+	&& sender.username !== me && !isQuiet(info) && (info.level === 'all' || Boolean(mentions?.includes(me)));

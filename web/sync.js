@@ -1,105 +1,93 @@
-// Keeps the store equal to the server: live frames in order of their revs, and `changes` for what is missing.
+// Keeps the store equal to the server: live frames in the order of their revs, and `changes` for what is missing.
 
 const PAGE = 50;
-const CHANGES = 200;
 /** Missing more than this, the newest page is shown first, with a gap above it. */
 const FAR = 600;
 
 export class Sync {
-	/**
-	 * @param {import('./api.js').Api} api
-	 * @param {import('./store.js').Store} store
-	 * @param {{changed: (id: ?number) => void, message: (c: object, m: object) => void, gone: (c: object) => void,
-	 *   again: () => void}} on
-	 */
+	/** Counts connections: an answer from before the present one is worth nothing. */
+	#turn = 0;
+
+	/** @param on `changed(id?)`, `message(conversation, message, isNew)`, `gone(conversation)`, `again()` */
 	constructor(api, store, on) {
-		Object.assign(this, { api, store, on, turn: 0 });
+		Object.assign(this, { api, store, on });
 	}
 
-	/** @param {object} frame */
+	#get(conv, path = '') {
+		return this.api.call('GET', `/conversations/${conv.id}${path}`);
+	}
+
 	take(frame) {
-		const conv = this.store.conversations.get(frame.conversation_id);
-		if (frame.type === 'ready') this.#ready(frame);
-		else if (frame.type === 'message') conv && this.#message(conv, frame.message);
-		else if (frame.type === 'conversation') this.store.describe(frame.conversation);
-		else if (frame.type === 'conversation_removed') conv && this.#remove(conv);
-		else if (frame.type === 'presence') this.store.presence(frame);
-		else if (frame.type === 'read' && conv) {
-			const { seq, unread, mentions } = frame;
+		const { type, conversation_id } = frame;
+		const { store } = this;
+		const conv = store.conversations.get(conversation_id);
+		if (type === 'ready') this.#ready(frame);
+		else if (type === 'conversation') store.describe(frame.conversation);
+		else if (type === 'presence') store.presence(frame);
+		else if (type === 'resync' && !conversation_id) this.on.again();
+		else if (!conv) return;
+		else if (type === 'message') this.#message(conv, frame.message);
+		else if (type === 'conversation_removed') this.#gone(conv);
+		else if (type === 'typing') conv.typing.set(frame.username, Date.now() + frame.expires_in_ms);
+		else if (type === 'resync') this.#catchUp(conv);
+		else if (type === 'read') {
+			const { unread, mentions, seq } = frame;
 			Object.assign(conv.info, { unread, mentions, read_seq: Math.max(seq, conv.info.read_seq) });
-		} else if (frame.type === 'typing') {
-			conv?.typing.set(frame.username, Date.now() + frame.expires_in_ms);
-		} else if (frame.type === 'resync') {
-			if (conv) this.#catchUp(conv, true);
-			else this.on.again();
 		}
-		if (!['ack', 'pong', 'auth_ok', 'error'].includes(frame.type)) this.on.changed(frame.conversation_id ?? null);
+		this.on.changed(conversation_id);
 	}
 
 	#ready(frame) {
-		this.turn += 1;
+		this.#turn += 1;
 		const { stale, gone } = this.store.ready(frame);
 		for (const conv of this.store.conversations.values()) conv.held = null;
 		gone.forEach((conv) => this.on.gone(conv));
 		stale.forEach((conv) => this.#catchUp(conv));
 	}
 
-	#remove(conv) {
+	#gone(conv) {
 		this.store.conversations.delete(conv.id);
 		this.on.gone(conv);
 	}
 
 	#message(conv, message) {
-		conv.typing.delete(message.sender.username);
-		if (conv.held) conv.held.push(message);
-		else if (message.rev > conv.cursor + 1) {
-			this.#catchUp(conv);
-			conv.held.push(message);
-		} else this.#live(conv, message);
-	}
-
-	#live(conv, message) {
-		const isNew = message.rev > conv.counted;
-		if (message.rev > conv.cursor && !conv.count(message, this.store.me.username)) {
-			this.describe(conv);
-		}
+		const { rev, sender } = message;
+		conv.typing.delete(sender.username);
+		if (rev > conv.cursor + 1) this.#catchUp(conv);
+		if (conv.held) return conv.held.push(message);
+		const isNew = rev > conv.cursor;
+		if (isNew && conv.count(message, this.store.me.username)) this.describe(conv);
 		if (conv.isLoaded) conv.apply(message);
-		this.on.message(conv, message, isNew);
+		return this.on.message(conv, message, isNew);
 	}
 
-	/** Reads the description anew: where a change may have altered what is unread. */
-	describe(conv) {
-		const { turn } = this;
-		conv.describing ??= this.api.call('GET', `/conversations/${conv.id}`).then((info) => {
-			if (turn === this.turn) conv.describe(info);
-			this.on.changed(conv.id);
-		}, () => {}).finally(() => { conv.describing = null; });
-		return conv.describing;
+	/** Reads the description anew. */
+	async describe(conv) {
+		const turn = this.#turn;
+		const info = await this.#get(conv).catch(() => null);
+		if (info && turn === this.#turn) conv.describe(info);
+		this.on.changed(conv.id);
 	}
 
 	/** Reads what is missing; meanwhile live messages wait in `held`. */
-	async #catchUp(conv, force = false) {
+	async #catchUp(conv) {
 		if (conv.held) return;
 		const held = conv.held = [];
-		const { turn } = this;
-		const isOld = () => turn !== this.turn || conv.held !== held;
+		const isOld = () => conv.held !== held;
 		try {
 			if (!conv.isLoaded) {
-				const info = await this.api.call('GET', `/conversations/${conv.id}`);
+				const info = await this.#get(conv);
 				if (isOld()) return;
 				conv.describe(info);
 				conv.cursor = Math.max(conv.cursor, info.head_rev);
 			} else {
-				if (conv.isAtEnd && conv.info.head_rev - conv.cursor > FAR) {
-					await this.#jump(conv, isOld);
-				}
-				if (!isOld()) await this.#changes(conv, isOld);
+				if (conv.isAtEnd && conv.info.head_rev - conv.cursor > FAR) await this.#jump(conv, isOld);
+				await this.#changes(conv, isOld);
 			}
 		} catch (error) {
 			if (isOld()) return;
 			conv.held = null;
-			if (error.status === 404) this.#remove(conv);
-			else if (error.status) setTimeout(() => turn === this.turn && this.#catchUp(conv, force), 2000);
+			if (error.status === 404) this.#gone(conv);
 			else this.on.again();
 			return;
 		}
@@ -110,76 +98,49 @@ export class Sync {
 	}
 
 	async #changes(conv, isOld, upTo) {
-		for (;;) {
-			const bound = upTo === undefined ? '' : `&upto_seq=${upTo}`;
-			const path = `/conversations/${conv.id}/changes?since=${conv.cursor}${bound}&limit=${CHANGES}`;
-			const answer = await this.api.call('GET', path);
+		for (let more = true; more;) {
+			const answer = await this.#get(conv, `/changes?limit=200&since=${conv.cursor}${upTo ? `&upto_seq=${upTo}` : ''}`);
 			if (isOld()) return;
-			if (answer.epoch !== this.store.epoch) return this.on.again();
-			answer.messages.forEach((message) => {
-				const isNew = message.rev > conv.counted;
+			const { messages, unread, mentions, head_rev } = answer;
+			for (const message of messages) {
 				conv.apply(message);
-				this.on.message(conv, message, isNew);
-			});
-			if (answer.has_more) {
-				conv.cursor = answer.messages.at(-1).rev;
-				continue;
+				conv.info.last_seq = Math.max(conv.info.last_seq, message.seq);
+				this.on.message(conv, message, true);
 			}
-			conv.cursor = answer.head_rev;
-			if (upTo !== undefined) return;
-			const { unread, mentions, head_rev } = answer;
-			if (answer.messages.some((message) => message.event)) this.describe(conv);
-			if (head_rev >= conv.counted) {
-				const last = Math.max(conv.info.last_seq, ...answer.messages.map((message) => message.seq));
-				Object.assign(conv.info, { unread, mentions, last_seq: last });
+			more = answer.has_more;
+			conv.cursor = more ? messages.at(-1).rev : head_rev;
+			if (!upTo && head_rev >= conv.counted) {
+				Object.assign(conv.info, { unread, mentions });
 				conv.counted = head_rev;
 			}
-			return;
+			if (messages.some(({ event }) => event)) this.describe(conv);
 		}
 	}
 
 	/** Far behind: the newest page first, then what changed of what was held already. */
 	async #jump(conv, isOld) {
-		const newest = await this.api.call('GET', `/conversations/${conv.id}/messages?limit=${PAGE}`);
+		const newest = await this.#get(conv, `/messages?limit=${PAGE}`);
 		if (isOld()) return;
 		conv.cut();
-		const held = conv.cursor;
 		conv.addPage(newest);
 		this.on.changed(conv.id);
-		await this.#changes(conv, isOld, held);
-		if (!isOld()) conv.cursor = Math.min(conv.cursor, newest.head_rev);
+		await this.#changes(conv, isOld, conv.cursor);
+		conv.cursor = Math.min(conv.cursor, newest.head_rev);
 	}
 
-	/**
-	 * Reads a page of history: the newest, or one before, after or around a seq.
-	 * @param {{before?: number, after?: number, around?: number}} asked
-	 */
-	async load(conv, asked = {}) {
-		const key = JSON.stringify(asked);
-		conv.loading ??= new Map();
-		if (!conv.loading.has(key)) {
-			const work = this.#load(conv, asked).finally(() => conv.loading.delete(key));
-			conv.loading.set(key, work);
+	/** Reads a page of history: the newest, or one `before`, `after` or `around` a seq. */
+	async load(conv, asked) {
+		const turn = this.#turn;
+		const page = await this.#get(conv, `/messages?${new URLSearchParams({ ...asked, limit: PAGE })}`);
+		if (turn !== this.#turn) return this.load(conv, asked); // what the lost connection missed may be missing here
+		if (page.epoch !== this.store.epoch) return this.on.again();
+		const missing = !conv.isLoaded && page.head_rev < conv.cursor;
+		conv.addPage(page, asked);
+		if (missing) {
+			conv.cursor = page.head_rev;
+			await this.#catchUp(conv);
 		}
-		return conv.loading.get(key);
-	}
-
-	async #load(conv, asked) {
-		for (;;) {
-			const { turn } = this;
-			const query = new URLSearchParams({ ...asked, limit: PAGE });
-			const page = await this.api.call('GET', `/conversations/${conv.id}/messages?${query}`);
-			if (turn !== this.turn) continue; // a connection ended meanwhile: what it missed may be missing here
-			if (page.epoch !== this.store.epoch) return this.on.again();
-			const wasLoaded = conv.isLoaded;
-			conv.addPage(page, asked);
-			if (!wasLoaded && page.head_rev < conv.cursor) {
-				conv.cursor = page.head_rev;
-				await this.#catchUp(conv, true);
-			}
-			this.on.changed(conv.id);
-			return undefined;
-		}
+		return this.on.changed(conv.id);
 	}
 
 	/** One message that is quoted and not held. */
@@ -187,11 +148,8 @@ export class Sync {
 		conv.asked ??= new Set();
 		if (conv.asked.has(seq)) return;
 		conv.asked.add(seq);
-		try {
-			conv.apply(await this.api.call('GET', `/conversations/${conv.id}/messages/${seq}`));
-			this.on.changed(conv.id);
-		} catch {
-			conv.asked.delete(seq);
-		}
+		const message = await this.#get(conv, `/messages/${seq}`).catch(() => null);
+		if (message) conv.apply(message);
+		this.on.changed(conv.id);
 	}
 }
