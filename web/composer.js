@@ -100,7 +100,7 @@ export class Composer {
 		conv.members ??= app.api.call('GET', `/conversations/${conv.id}/members?limit=200`).catch(() => ({ members: [] }));
 		const users = (await conv.members).members.map(({ user }) => user).filter(({ id }) => id !== app.me.id);
 		return this.#offer([...users, { username: 'here', display_name: 'whoever is online' }].filter(
-			({ username, display_name }) => username.startsWith(word) || display_name.toLowerCase().startsWith(word)), word);
+			({ username, display_name }) => username !== word && (username.startsWith(word) || display_name.toLowerCase().startsWith(word))), word);
 	}
 
 	#offer(users, word) {

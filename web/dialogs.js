@@ -88,7 +88,7 @@ export function members(app, { id, info, runs }) {
 /** Name, topic, notifications, leaving. */
 export function about(app, conv) {
 	const { id, info, runs, title } = conv;
-	const set = (body) => attempt(async () => app.enter(await app.api.call('PUT', `/conversations/${id}/settings`, body)));
+	const set = (body) => attempt(async () => app.store.describe(await app.api.call('PUT', `/conversations/${id}/settings`, body)));
 	const sure = (what, method, path) => button(what, () => {
 		const ask = dialog(`${what} ${title}?`, form([], what, async () => {
 			await app.api.call(method, `/groups/${id}${path}`);
@@ -107,7 +107,7 @@ export function about(app, conv) {
 		}),
 		h('label', 0, 'Notify me of', select(LEVELS, info.level, { onchange: ({ target }) => set({ level: target.value }) })),
 		row(button(isMuted ? 'Unmute' : 'Mute for 8 hours', close(() => set({ muted_until: isMuted ? null : Date.now() + 288e5 }))),
-			button('Mark unread', close(() => set({ marked_unread: true }).then(() => app.open('')))),
+			button('Mark unread', close(() => { app.open(''); set({ marked_unread: true }); })),
 			info.kind === 'group' && sure('Leave', 'POST', '/leave'), info.role === 'owner' && sure('Delete', 'DELETE', '')));
 }
 

@@ -29,7 +29,7 @@ export class Timeline {
 	/** The last seq that was read when the conversation was opened. */
 	divider = null;
 	#nodes = new Map();
-	#tools = h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Message' });
+	#tools = h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Actions' });
 
 	/** @param {import('./app.js').App} app */
 	constructor(app) {
@@ -126,7 +126,7 @@ export class Timeline {
 		let isNew = this.divider === null;
 		const add = (key, version, make) => {
 			const old = this.#nodes.get(key);
-			nodes.push(old?.version === version ? old : Object.assign(make(), { key, version }));
+			nodes.push(old && old.version === version ? old : Object.assign(make(), { key, version }));
 		};
 		const rule = (key, text, type) => {
 			add(key, text, () => h('p', { class: type }, text));

@@ -12,7 +12,7 @@ const SERVER = process.env.CHAT_SERVER ?? join(ROOT, 'target/debug/chat-server')
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 export const PASSWORD = 'correct horse battery';
 /** How long a condition may take on a busy machine. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(process.env.PATIENCE_MS ?? 60_000);
 
 /** Why the browser tests cannot run here, or false. */
 export const missing = !existsSync(CHROMIUM) ? `${CHROMIUM} is not there` : !existsSync(SERVER) && `${SERVER} is not built`;
@@ -69,7 +69,7 @@ export class Server {
   async call(token, method, path, body) {
     const response = await fetch(`${this.url}/api/v1${path}`, {
       method,
-      headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+      headers: { ...(body && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }) },
       body: body && JSON.stringify(body),
     });
     const text = await response.text();
@@ -177,8 +177,21 @@ export class Tab {
     await this.input.press('Enter');
   }
 
-  open(title) {
-    return this.page.locator('#side li a').filter({ hasText: title }).click();
+  async open(title) {
+    await this.page.locator('#side li a').filter({ hasText: title }).click();
+    await this.shows(title);
+  }
+
+  /** The conversation is open. */
+  shows(title) {
+    return this.page.locator('#name').filter({ hasText: title }).waitFor();
+  }
+
+  /** Begins a direct. */
+  async write(username) {
+    await this.page.getByRole('button', { name: 'Write to somebody' }).click();
+    await this.page.getByRole('button', { name: `Write to ${username}` }).click();
+    await this.shows(username);
   }
 
   message(text) {
