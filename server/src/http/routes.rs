@@ -114,5 +114,6 @@ resources! {
     "/api/v1/users/{username}" = ["api" / "v1" / "users" / String] (username) { GET => accounts::user }
     "/healthz" = ["healthz"] () { GET => system::healthz }
     "/readyz" = ["readyz"] () { GET => system::readyz }
+    "/page/{file}" = ["page" / String] (file) { GET => page::file }
     "/" = [] () { GET => page::index }
 }

@@ -1,0 +1,274 @@
+// Puts the parts together: the door, the list of conversations, the one that is open, the title.
+import { Api } from './api.js';
+import { Composer } from './composer.js';
+import { about, account, browse, dot, members, people } from './dialogs.js';
+import { $, h, toast } from './dom.js';
+import { frames } from './frames.js';
+import { Outbox } from './outbox.js';
+import { Socket } from './socket.js';
+import { disturbs, Store } from './store.js';
+import { Sync } from './sync.js';
+import { line } from './text.js';
+import { Timeline } from './timeline.js';
+
+const READ_MS = 1000;
+
+export class App {
+	constructor() {
+		this.api = new Api(() => this.#closed());
+		this.timeline = new Timeline(this);
+		this.composer = new Composer(this);
+		const opens = { account, browse, people, members, about };
+		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
+		$('login').onsubmit = (event) => this.#enter(event);
+		$('mode').onclick = () => this.#mode();
+		$('back').onclick = () => this.open('');
+		$('find').oninput = () => this.#list();
+		$('find').onkeydown = ({ key }) => {
+			if (key === 'Enter') $('side').querySelector('li a')?.click();
+			if (key !== 'Escape' && key !== 'Enter') return;
+			$('find').value = '';
+			this.#list();
+		};
+		$('bar').onclick = () => (this.socket.running ? this.socket.wake() : this.socket.start());
+		onhashchange = () => this.#show();
+		onfocus = ononline = document.onvisibilitychange = () => this.#awake();
+		document.onkeydown = (event) => this.#key(event);
+		onstorage = () => {
+			if (this.store) this.changed();
+			else if (this.api.mayResume) this.start();
+		};
+		setInterval(() => this.#second(), 1000);
+	}
+
+	get me() {
+		return this.store.me;
+	}
+
+	async start() {
+		try {
+			if (!this.api.mayResume) return this.#door();
+			await this.api.refresh();
+			return this.#begin();
+		} catch (error) {
+			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), 3000);
+			return this.#door(error.message);
+		}
+	}
+
+	#door(text = '') {
+		$('app').hidden = true;
+		$('door').hidden = false;
+		document.title = 'chat';
+		$('problem').textContent = text;
+	}
+
+	#mode() {
+		const registers = this.registers = !this.registers;
+		$('enter').textContent = registers ? 'Make an account' : 'Log in';
+		$('mode').textContent = registers ? 'Log in instead' : 'Make an account instead';
+		$('login').password.autocomplete = registers ? 'new-password' : 'current-password';
+	}
+
+	async #enter(event) {
+		event.preventDefault();
+		const form = $('login');
+		$('problem').textContent = '';
+		try {
+			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+			await this.api.enter(this.registers ? '/auth/register' : '/auth/login', values);
+			form.reset();
+			this.#begin();
+		} catch ({ message, status }) {
+			$('problem').textContent = message;
+			if (status !== 403) return;
+			form.setup_code.parentNode.hidden = !/setup code/.test(message);
+			form.invite.parentNode.hidden = !/invite/.test(message);
+		}
+	}
+
+	#begin() {
+		if (this.store) return;
+		$('door').hidden = true;
+		$('app').hidden = false;
+		this.store = new Store(this.api.user);
+		this.socket = new Socket(this.api, (frame) => this.#frame(frame), () => this.#bar());
+		this.outbox = new Outbox(this.me.id, (frame) => this.socket.send(frame), () => this.changed());
+		this.sync = new Sync(this.api, this.store, {
+			changed: () => this.changed(),
+			message: (...args) => this.#message(...args),
+			gone: ({ id }) => this.outbox.fail(id, 'You are no longer in this conversation.'),
+			again: () => this.socket.again(),
+		});
+		this.socket.start();
+	}
+
+	/** The session is over, here or elsewhere. */
+	#closed() {
+		if (this.store) {
+			this.socket.stop();
+			this.store = this.conv = null;
+			this.timeline.show(null);
+			this.composer.show(null);
+			document.querySelectorAll('dialog').forEach((node) => node.close());
+		}
+		this.#door('Your session ended. Log in again.');
+	}
+
+	async logout() {
+		await this.api.logout();
+		this.outbox.clear();
+		this.#door();
+	}
+
+	#frame(frame) {
+		const { type, id, conversation_id, detail } = frame;
+		if (type === 'ack') this.outbox.done(id, conversation_id);
+		if (type === 'error' && !this.outbox.refused(frame)) toast(detail);
+		this.sync.take(frame);
+		if (type !== 'ready') return;
+		const [first] = this.store.conversations.keys();
+		if (first && !location.hash && matchMedia('(min-width: 700px)').matches) history.replaceState(null, '', `#${first}`);
+		this.#show();
+		this.outbox.again();
+	}
+
+	#message(conv, message, isNew) {
+		this.outbox.done(message.id, conv.id);
+		if (message.event) conv.members = null;
+		const isHere = conv === this.conv;
+		if (!isNew || (isHere && this.#looks) || !disturbs(conv.info, message, this.me.username)) return;
+		if (isHere) this.timeline.divider ??= conv.info.read_seq;
+		if (window.Notification?.permission !== 'granted') return;
+		try {
+			const note = new Notification(`${line(message.sender.display_name)}, ${line(conv.title)}`,
+				{ body: line(message.body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
+			note.onclick = () => { focus(); this.open(conv.id); note.close(); };
+		} catch { /* some phones leave it to service workers */ }
+	}
+
+	/** Opens a conversation that an answer told of. */
+	enter(info) {
+		this.store.describe(info);
+		this.open(info.id);
+	}
+
+	open(id) {
+		location.hash = id;
+		this.#show();
+	}
+
+	#show() {
+		if (!this.store) return;
+		const conv = this.store.conversations.get(Number(location.hash.slice(1)));
+		$('app').className = conv ? 'open' : '';
+		if (conv !== this.conv) {
+			this.conv = conv;
+			this.timeline.show(conv);
+			this.composer.show(conv);
+		}
+		this.changed();
+	}
+
+	/** Something is different; drawn once for all that comes together. */
+	changed() {
+		this.drawing ??= setTimeout(() => {
+			this.drawing = null;
+			if (!this.store) return;
+			if (this.store.conversations.get(this.conv?.id) !== this.conv) this.#show();
+			this.timeline.draw();
+			this.read();
+			this.#head();
+			this.#list();
+		});
+	}
+
+	get #looks() {
+		return document.hasFocus() && this.timeline.stuck && this.conv?.isAtEnd;
+	}
+
+	/** What is in sight of somebody who looks is read. */
+	read() {
+		const { conv } = this;
+		const { info, held, toldAt = 0 } = conv ?? {};
+		if (!this.#looks || held || !(info.unread || info.marked_unread)) return;
+		if (toldAt + READ_MS > Date.now()) conv.timer ??= setTimeout(() => { conv.timer = null; this.read(); }, READ_MS);
+		else if (this.socket.send(frames.read(conv.id, info.last_seq))) {
+			conv.toldAt = Date.now();
+			Object.assign(info, { read_seq: info.last_seq, unread: 0, mentions: 0, marked_unread: false });
+			this.changed();
+		}
+	}
+
+	#head() {
+		const { conv, store } = this;
+		const title = conv ? line(conv.title) : 'chat';
+		const { peer, topic } = conv?.info ?? { topic: 'Choose a conversation.' };
+		$('members').hidden = $('about').hidden = !conv;
+		$('name').textContent = title;
+		$('topic').textContent = line(peer ? `@${peer.username} ${peer.status_text}` : topic);
+		const { names, any } = store.unread();
+		document.title = (names ? `(${names}) ` : any ? '• ' : '') + (conv ? `${title} · ${store.name}` : store.name);
+	}
+
+	#list() {
+		const word = $('find').value.trim().toLowerCase();
+		$('account').textContent = this.me.username;
+		const all = [...this.store.conversations.values()].sort((a, b) => a.title.localeCompare(b.title));
+		for (const kind of ['group', 'direct']) {
+			const list = $(kind);
+			const nodes = all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word))
+				.map((conv) => this.#item(conv));
+			if (h('ul', 0, nodes.map((node) => node.cloneNode(true))).isEqualNode(h('ul', 0, [...list.children].map((node) => node.cloneNode(true))))) continue;
+			const focused = list.contains(document.activeElement) && document.activeElement.hash;
+			list.replaceChildren(...nodes);
+			if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
+		}
+	}
+
+	#item({ id, info, title }) {
+		const { unread, mentions, marked_unread, peer } = info;
+		const most = this.store.limits.unread;
+		const isOpen = id === this.conv?.id;
+		return h('li', 0, h('a', { href: `#${id}`, 'aria-current': isOpen && 'page', class: unread || marked_unread ? 'unread' : null },
+			peer && dot(this.store.online.has(peer.username)), h('bdi', { class: 'grow' }, line(title)),
+			(unread > 0 || marked_unread) && h('span', { class: mentions || (peer && unread) ? 'badge me' : 'badge' },
+				unread > most ? `${most}+` : unread || '•', h('span', { class: 'sr' }, mentions ? ` unread, ${mentions} name you` : ' unread'))));
+	}
+
+	#bar() {
+		const { kind, until, text } = this.socket.state;
+		const wait = Math.ceil((until - Date.now()) / 1000);
+		$('bar').textContent = kind === 'waiting' ? `${text} Reconnecting${wait > 0 ? ` in ${wait} s` : ''}…` : text;
+		$('bar').className = kind;
+	}
+
+	#second() {
+		if (!this.store) return;
+		if (this.socket.state.kind === 'waiting') this.#bar();
+		const names = [...this.conv?.typing ?? []].filter(([name, until]) => until > Date.now() && name !== this.me.username)
+			.map(([name]) => name);
+		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
+	}
+
+	#awake() {
+		if (!this.store || document.hidden) return;
+		this.socket.wake();
+		this.read();
+	}
+
+	#key(event) {
+		const { key, altKey, ctrlKey, metaKey } = event;
+		if (!this.store || document.querySelector('dialog')) return;
+		const links = [...$('side').querySelectorAll('li a')];
+		const at = links.findIndex((link) => link.ariaCurrent);
+		if ((ctrlKey || metaKey) && key === 'k') $('find').focus();
+		else if (altKey && key === 'ArrowDown') links[at + 1]?.click();
+		else if (altKey && key === 'ArrowUp') links[at - 1]?.click();
+		else if (altKey && key === 'a') links.find((link, other) => link.className && other !== at)?.click();
+		else return;
+		event.preventDefault();
+	}
+}
+
+new App().start();
