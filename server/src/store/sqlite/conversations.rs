@@ -6,7 +6,7 @@ use super::tx::Fault;
 use crate::auth::policy::{Action, Scene, may};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
-use chat_shared::{ConversationId, Seq, SessionId, UserId, Username, limits};
+use chat_shared::{ConversationId, Rev, Seq, SessionId, UserId, Username, limits};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// What stands about a user and a conversation; a conversation that is not there is one that the
@@ -24,16 +24,17 @@ pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId)
     Ok(scene.ok_or(StoreError::NotFound)?)
 }
 
-/// The scene of somebody who wants to write, and how they are called, in one go: this is done for every
-/// message.
+/// The scene of somebody who wants to write, how they are called, and the conversation's head, in one
+/// go: this is done for every message.
 pub(super) fn check_writer(
     db: &Connection,
     user: UserId,
     conversation: ConversationId,
-) -> Result<(Scene, Sender), Fault> {
+) -> Result<(Scene, Sender, Rev), Fault> {
     let found = db
         .prepare_cached(
-            "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name FROM conversations c
+            "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name, c.head_rev
+             FROM conversations c
              JOIN users u ON u.id = ?2
              LEFT JOIN groups g ON g.conversation_id = c.id
              LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
@@ -41,12 +42,12 @@ pub(super) fn check_writer(
         )?
         .query_row(params![conversation.get(), user.get()], |row| {
             let sender = Sender { id: id(row, 3)?, username: text(row, 4)?, display_name: row.get(5)? };
-            Ok((scene_row(row)?, sender))
+            Ok((scene_row(row)?, sender, id(row, 6)?))
         })
         .optional()?;
-    let (scene, sender) = found.ok_or(StoreError::NotFound)?;
+    let (scene, sender, head) = found.ok_or(StoreError::NotFound)?;
     may(scene, Action::Write)?;
-    Ok((scene, sender))
+    Ok((scene, sender, head))
 }
 
 fn scene_row(row: &Row<'_>) -> rusqlite::Result<Scene> {
@@ -242,7 +243,7 @@ pub(super) fn check_read(db: &Connection, viewer: UserId, conversation: Conversa
 }
 
 /// The newest rev.
-pub(super) fn head_rev(db: &Connection, conversation: ConversationId) -> rusqlite::Result<chat_shared::Rev> {
+pub(super) fn head_rev(db: &Connection, conversation: ConversationId) -> rusqlite::Result<Rev> {
     db.prepare_cached("SELECT head_rev FROM conversations WHERE id = ?1")?
         .query_row([conversation.get()], |row| id(row, 0))
 }

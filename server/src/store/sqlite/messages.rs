@@ -1,7 +1,7 @@
 //! Messages: sending, editing, deleting. Each takes its rev from the conversation's own row, inside
 //! the transaction that stores the change.
 
-use super::conversations::{check, check_writer, view};
+use super::conversations::{check, check_writer, head_rev, view};
 use super::rows::{id, key, load_message, take_rev, take_seq};
 use super::tx::{Fault, Tx};
 use super::{directs, rows};
@@ -23,12 +23,12 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     }
     tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
-    let (scene, named) = check_writer(db, sender, conversation)?;
+    let (scene, named, head) = check_writer(db, sender, conversation)?;
     if let Some(parent) = reply_to {
         check_parent(db, conversation, parent)?;
     }
     let mentions = mentions(db, conversation, send.body.as_str(), &send.here)?;
-    let seq = take_seq(db, conversation)?;
+    let seq = take_seq(db, conversation, head)?;
     db.prepare_cached(
         "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at, reply_to, mentions)
          VALUES (?1, ?2, ?3, ?4, 'text', ?5, ?6, ?7, ?8)",
@@ -161,7 +161,7 @@ pub(super) fn insert_notice(
     notice: Notice,
     now: i64,
 ) -> Result<Message, Fault> {
-    let seq = take_seq(db, conversation)?;
+    let seq = take_seq(db, conversation, head_rev(db, conversation)?)?;
     let event = serde_json::to_string(&notice).map_err(|_| StoreError::Internal)?;
     db.prepare_cached(
         "INSERT INTO messages (id, rev, sender_id, kind, body, sent_at, event) VALUES (?1, ?2, ?3, 'notice', '', ?4, ?5)",

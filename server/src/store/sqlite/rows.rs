@@ -169,16 +169,19 @@ pub(super) fn take_rev(db: &Connection, conversation: ConversationId) -> rusqlit
         .query_row([conversation.get()], |row| id(row, 0))
 }
 
-/// Takes the conversation's next rev, for a new message.
-pub(super) fn take_seq(db: &Connection, conversation: ConversationId) -> Result<Seq, Fault> {
-    let seq = db
+/// Takes the conversation's next rev, for a new message. `head`: its `head_rev`, read in this transaction and
+/// since then unchanged. Asking the update for it (`RETURNING`) would make SQLite build and drop a
+/// temporary table for every message.
+pub(super) fn take_seq(db: &Connection, conversation: ConversationId, head: Rev) -> Result<Seq, Fault> {
+    let full = || StoreError::Conflict("This conversation is full. Start a new one.");
+    let seq = Seq::new(head.next().get()).ok().filter(|seq| seq.get() <= SEQ_MAX).ok_or_else(full)?;
+    // The condition holds as long as the rule above does; if not, nothing is written over.
+    let taken = db
         .prepare_cached(
-            "UPDATE conversations SET head_rev = head_rev + 1, last_seq = head_rev + 1
-             WHERE id = ?1 AND head_rev < ?2 RETURNING head_rev",
+            "UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1 AND head_rev = ?3",
         )?
-        .query_row(params![conversation.get(), SEQ_MAX], |row| id(row, 0))
-        .optional()?;
-    Ok(seq.ok_or(StoreError::Conflict("This conversation is full. Start a new one."))?)
+        .execute([conversation.get(), seq.get(), head.get()])?;
+    if taken == 1 { Ok(seq) } else { Err(StoreError::Internal.into()) }
 }
 
 /// A pattern for `LIKE … ESCAPE '\'` that finds the text anywhere.
