@@ -101,12 +101,19 @@ impl Counts {
         self.missed = true;
     }
 
-    /// A message in its present state, in the order of revs.
-    pub(crate) fn message(&mut self, message: &Message, me: &Username) {
+    /// Messages in their present states, in the order of revs: together they are everything that has
+    /// changed since.
+    pub(crate) fn messages(&mut self, messages: &[Message], me: &Username) {
+        // One that was written and changed since then comes after others that were written later.
+        let since = self.as_of;
+        messages.iter().for_each(|message| self.message(message, me, since));
+    }
+
+    fn message(&mut self, message: &Message, me: &Username, since: Rev) {
         if message.rev <= self.as_of {
             return;
         }
-        let is_new = message.seq.as_rev() > self.as_of;
+        let is_new = message.seq.as_rev() > since;
         self.as_of = message.rev;
         let others = message.kind == MessageKind::Text && message.sender.username != *me;
         if !others || message.seq <= self.read {

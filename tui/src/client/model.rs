@@ -218,7 +218,10 @@ impl Replica {
                 let reading = matches!(self.answer, Some(Answered::Changes { .. }));
                 self.room.follow.fall_behind();
                 self.wants |= !reading;
-                // The engine asks for the conversation as well.
+                // The engine asks for the conversation as well, once more if it was asked before.
+                if !reading {
+                    self.answer = None;
+                }
                 self.room.counts.question();
             }
             Frame::Event(event) => match self.room.follow.event(event) {
@@ -255,10 +258,8 @@ impl Replica {
         match self.answer.take() {
             Some(Answered::Changes { since, messages, head, unread, mentions }) => {
                 assert_eq!(since, self.room.follow.cursor(), "nothing moves while it is read");
-                for changed in messages {
-                    self.room.apply(&changed, &me());
-                    self.put(changed);
-                }
+                self.room.apply(&messages, &me());
+                messages.into_iter().for_each(|changed| self.put(changed));
                 self.room.caught_up(head, unread, mentions);
                 for event in self.room.follow.caught_up(head) {
                     if let Some(changed) = self.room.event(event, &me()) {
