@@ -121,12 +121,11 @@ impl Counts {
         }
         let names_me = message.mentions.contains(me);
         let deleted = message.deleted_at.is_some();
-        if self.known.contains_key(&message.seq) {
+        if let Some(known) = self.known.get_mut(&message.seq) {
+            *known = names_me;
             if deleted {
                 self.known.remove(&message.seq);
                 self.doubt |= self.saturated;
-            } else {
-                self.known.insert(message.seq, names_me);
             }
         } else if is_new {
             if !deleted {

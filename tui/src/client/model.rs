@@ -414,7 +414,7 @@ fn step(op: Op, server: &mut Server, replica: &mut Replica) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_replica_ends_as_the_server(ops in prop::collection::vec(op(), 0..120)) {

@@ -29,14 +29,13 @@ impl Client {
         std::thread::Builder::new()
             .name("client".to_owned())
             .spawn(move || {
-                let ended = runtime.block_on(async {
+                runtime.block_on(async {
                     let reason = Box::pin(run::run(home, account, asked, updates.clone())).await;
                     // Whoever does not listen any more does not miss it.
                     let _ = updates.send(Update::Ended(reason)).await;
                 });
                 // A look-up of a name may hang in a thread of its own; nobody waits for it.
                 runtime.shutdown_background();
-                ended
             })
             .map_err(|error| ClientError::Other(format!("cannot start: {error}")))?;
         Ok((Self { requests }, told))

@@ -13,7 +13,7 @@ use chat_tui::net::http::{Account, Http};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -28,7 +28,6 @@ pub(crate) const PASSWORD: &str = "a password for tests";
 /// A server whose data outlives it.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
-    pub(crate) data: PathBuf,
     stop: DrainHandle,
     task: JoinHandle<()>,
 }
@@ -50,7 +49,7 @@ impl TestServer {
         let address = server.address().unwrap();
         let (stop, drain) = Drain::new();
         let task = tokio::spawn(async move { server.serve(drain).await.unwrap() });
-        Self { address, data: data.to_owned(), stop, task }
+        Self { address, stop, task }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -99,7 +98,7 @@ impl World {
         let http = Http::new(&self.url).unwrap();
         let body = json!({"username": name, "password": PASSWORD});
         let session: Session = http.post("/auth/register", &body).await.unwrap();
-        self.person(name, name, &session)
+        self.person(name, &session)
     }
 
     /// Logs somebody in once more, in another home.
@@ -107,21 +106,20 @@ impl World {
         let http = Http::new(&self.url).unwrap();
         let body = json!({"username": name, "password": PASSWORD});
         let session: Session = http.post("/auth/login", &body).await.unwrap();
-        self.person(name, home, &session)
+        self.person(home, &session)
     }
 
-    fn person(&self, name: &str, home: &str, session: &Session) -> Person {
+    fn person(&self, home: &str, session: &Session) -> Person {
         let home = self.home(home);
         Account::store(&home, &self.url, session, false).unwrap();
         let account = Account::open(&home, None).unwrap();
-        Person { name: name.to_owned(), home, account }
+        Person { home, account }
     }
 }
 
 /// Somebody with a log-in.
 #[derive(Clone)]
 pub(crate) struct Person {
-    pub(crate) name: String,
     pub(crate) home: Home,
     pub(crate) account: Account,
 }
