@@ -1,5 +1,12 @@
 //! The engine against a real server in this process, against one that is hostile, and killed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says where"
+)]
+
 mod chat;
 mod harness;
 mod hostile;
