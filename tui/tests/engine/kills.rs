@@ -44,7 +44,7 @@ fn run_and_kill(person: &Person, next: &Arc<AtomicUsize>, after: usize) -> BTree
         let from = lines.len();
         assert_ne!(output.read_line(&mut lines).unwrap(), 0, "it ended by itself: {lines}");
         // Every other time in the midst of sending, else perhaps before it has begun.
-        seen += usize::from(after % 2 == 0 || lines[from..].starts_with("(sent)"));
+        seen += usize::from(after.is_multiple_of(2) || lines[from..].starts_with("(sent)"));
     }
     child.kill().unwrap();
     // What it had still said counts as well.
