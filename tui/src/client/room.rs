@@ -46,13 +46,16 @@ impl Room {
         self.conversation != before
     }
 
-    /// The message in its present state; in the order of revs.
-    pub(crate) fn apply(&mut self, message: &Message, me: &Username) {
-        self.counts.message(message, me);
-        if message.rev > self.conversation.head_rev {
-            self.conversation.head_rev = message.rev;
-            self.conversation.last_seq = self.conversation.last_seq.max(message.seq);
-            self.notice(message, me);
+    /// Messages in their present states, in the order of revs: together they are everything that has
+    /// changed since the ones before.
+    pub(crate) fn apply(&mut self, messages: &[Message], me: &Username) {
+        self.counts.messages(messages, me);
+        for message in messages {
+            if message.rev > self.conversation.head_rev {
+                self.conversation.head_rev = message.rev;
+                self.conversation.last_seq = self.conversation.last_seq.max(message.seq);
+                self.notice(message, me);
+            }
         }
         self.show_counts();
     }
@@ -61,7 +64,7 @@ impl Room {
     pub(crate) fn event(&mut self, event: Event, me: &Username) -> Option<Message> {
         match event {
             Event::Message(message) => {
-                self.apply(&message, me);
+                self.apply(std::slice::from_ref(&message), me);
                 Some(*message)
             }
             Event::Read { seq, unread, mentions, after } => {

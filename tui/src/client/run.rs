@@ -103,7 +103,7 @@ pub(super) struct Engine {
     clocks: (Instant, SystemTime),
 }
 
-#[allow(clippy::large_enum_variant, reason = "made, looked at and dropped one at a time")]
+#[allow(clippy::large_enum_variant, reason = "one at a time, made and handled at once")]
 enum Happened {
     Request(Option<Request>),
     Frame(Result<ServerFrame, Lost>),

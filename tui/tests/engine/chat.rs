@@ -90,3 +90,40 @@ async fn errands() {
     a.quit().await;
     b.quit().await;
 }
+
+#[tokio::test]
+async fn two_devices_agree_and_a_long_absence_leaves_a_gap() {
+    let world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let other = world.device("alice", "alice-2").await;
+    let lab = alice.group("lab").await;
+    bob.join(lab).await;
+    let (mut a, mut o) = (alice.start(), other.start());
+    a.online().await;
+    o.online().await;
+    for n in 0..5 {
+        bob.send(lab, &format!("@alice {n}")).await;
+    }
+    a.until("counted", |face| face.unread(lab) == (5, 5)).await;
+    o.until("counted", |face| face.unread(lab) == (5, 5)).await;
+    let third = *o.messages[&lab].iter().find(|(_, m)| m.body == "@alice 2").unwrap().0;
+    o.client.ask(Request::Read(lab, third));
+    a.until("read there", |face| face.unread(lab) == (2, 2)).await;
+    o.until("read here", |face| face.unread(lab) == (2, 2)).await;
+    o.quit().await;
+    a.quit().await;
+    for n in 0..450 {
+        bob.send(lab, &format!("later {n}")).await;
+    }
+    let mut a = alice.start();
+    a.until("the newest", |face| face.texts(lab).last().is_some_and(|text| text == "later 449")).await;
+    assert_eq!(a.unread(lab), (452, 2));
+    a.client.ask(Request::Open(lab));
+    a.until("a page at the head", |face| face.spans.get(&lab).is_some_and(|spans| !spans.is_empty())).await;
+    // A second client on the same home leaves the cache alone.
+    let mut second = alice.start();
+    second.until("started", |face| face.start.is_some() && !face.notices.is_empty()).await;
+    assert!(!second.start.as_ref().unwrap().kept && a.start.as_ref().unwrap().kept);
+    second.quit().await;
+    a.quit().await;
+}

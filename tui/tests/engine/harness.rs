@@ -4,7 +4,7 @@
 use chat_server::app::Server;
 use chat_server::config::{Values, args};
 use chat_server::listener::{Drain, DrainHandle};
-use chat_shared::api::{Conversation, Message, MessagePage, Session};
+use chat_shared::api::{Conversation, Message, MessagePage, SendRequest, Session};
 use chat_shared::text::MessageBody;
 use chat_shared::{ConversationId, Rev, SendId, Seq};
 use chat_tui::client::{Client, Connection, Pending, Request, Start, Update};
@@ -101,6 +101,14 @@ impl World {
         self.person(name, &session)
     }
 
+    /// Logs somebody in once more, in another home.
+    pub(crate) async fn device(&self, name: &str, home: &str) -> Person {
+        let http = Http::new(&self.url).unwrap();
+        let body = json!({"username": name, "password": PASSWORD});
+        let session: Session = http.post("/auth/login", &body).await.unwrap();
+        self.person(home, &session)
+    }
+
     fn person(&self, home: &str, session: &Session) -> Person {
         let home = self.home(home);
         Account::store(&home, &self.url, session, false).unwrap();
@@ -129,6 +137,11 @@ impl Person {
 
     pub(crate) async fn join(&self, id: ConversationId) {
         let _: Conversation = self.account.post(&format!("/groups/{id}/join"), &json!({})).await.unwrap();
+    }
+
+    pub(crate) async fn send(&self, id: ConversationId, body: &str) -> Message {
+        let request = SendRequest { id: new_id().to_string(), body: body.to_owned(), reply_to: None };
+        self.account.post(&format!("/conversations/{id}/messages"), &request).await.unwrap()
     }
 
     pub(crate) async fn conversation(&self, id: ConversationId) -> Conversation {
