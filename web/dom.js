@@ -40,7 +40,8 @@ export function dialog(title, ...content) {
 	const node = h('dialog', {
 		'aria-labelledby': 'title',
 		onclose: () => { node.remove(); from?.focus(); },
-		onclick: (event) => event.target === node && node.close(),
+		// A handler that returns false would cancel the click of every button inside.
+		onclick: ({ target }) => { if (target === node) node.close(); },
 	}, h('header', 0, h('h2', { id: 'title', tabindex: -1 }, title), button('×', () => node.close(), 'Close')),
 	h('div', { class: 'content' }, ...content));
 	document.body.append(node);
