@@ -57,6 +57,7 @@ export class App {
 	}
 
 	#door(text = '') {
+		if (this.registers) this.#mode();
 		$('app').hidden = true;
 		$('door').hidden = false;
 		document.title = 'chat';

@@ -219,7 +219,7 @@ describe('the page', { skip: missing }, () => {
   test('nothing secret is in reach of scripts', async () => {
     const found = await alice.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.doesNotMatch(found, /eyJ|token|refresh/i);
-    const [cookie] = await alice.context.cookies();
+    const [cookie] = await alice.context.cookies(`${server.url}/`);
     assert.equal(cookie, undefined, 'the cookie is sent to /api/v1/auth only');
     const [auth] = await alice.context.cookies(`${server.url}/api/v1/auth/refresh`);
     assert.deepEqual([auth.httpOnly, auth.sameSite, auth.path], [true, 'Strict', '/api/v1/auth']);

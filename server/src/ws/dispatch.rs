@@ -72,6 +72,8 @@ impl Dispatch {
     fn frame(&mut self, frame: ClientFrame, now: Instant) {
         match frame {
             ClientFrame::Send { id, conversation_id, body, reply_to } => {
+                // A message ends the notice: what is written next is news again.
+                self.typing.retain(|(conversation, _)| *conversation != conversation_id);
                 let reply = self.acknowledge(id);
                 let reply: Reply<_> =
                     Box::new(move |sent: Result<crate::store::Sent, _>| reply(sent.map(|sent| sent.ack)));
