@@ -27,6 +27,9 @@ async function fill(tab, other) {
   await tab.page.getByRole('toolbar').getByRole('button', { name: 'React' }).click();
   await tab.page.getByRole('dialog').getByRole('button', { name: '👍' }).click();
   await tab.page.getByRole('button', { name: '👍 1: alice' }).waitFor();
+  await tab.message('hello there').focus();
+  await tab.page.getByRole('toolbar').getByRole('button', { name: 'Reply' }).click();
+  await tab.send('a reply to something long');
   await other.write('alice');
   await other.send('psst');
   await tab.page.locator('#direct .badge').waitFor({ state: 'attached' });
