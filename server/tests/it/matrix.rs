@@ -45,6 +45,7 @@ fn rows() -> Vec<(&'static str, Value, Gets)> {
     let text = json!({"id": uuid(), "body": "hello"});
     vec![
         ("GET /", none.clone(), All(200)),
+        ("GET /page/{file}", none.clone(), All(200)),
         ("GET /healthz", none.clone(), All(200)),
         ("GET /readyz", none.clone(), All(200)),
         // Not asked who it is before it asks for an upgrade.
@@ -167,6 +168,7 @@ impl World {
         let mut path = path
             .replace("{id}", &id.to_string())
             .replace("{seq}", &seq.to_string())
+            .replace("{file}", "app.js")
             .replace("{emoji}", "%F0%9F%91%8D")
             .replace("{username}", username)
             .replace("{session}", &self.guest_session);

@@ -89,7 +89,11 @@ fn stderr(output: &Output) -> String {
 async fn it_stops_as_asked_and_everything_is_still_there() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
-    assert!(server.greeting.contains("chat-tui register"), "{}", server.greeting);
+    assert!(
+        server.greeting.contains("No account exists yet.\nNext: chat-tui --server"),
+        "{}",
+        server.greeting
+    );
     let alice = server.api().register("alice").await;
     let mut ws = alice.connect().await;
     alice.send(1, "to be kept").await;
@@ -100,7 +104,11 @@ async fn it_stops_as_asked_and_everything_is_still_there() {
     assert_eq!(ws.closed().await, Some(1012));
     assert_eq!(stopping.await.unwrap(), Some(0));
     let server = Process::start(dir.path());
-    assert!(server.greeting.contains("chat-tui login"), "{}", server.greeting);
+    assert!(
+        !server.greeting.contains("No account") && server.greeting.contains("Next: chat-tui --server"),
+        "{}",
+        server.greeting
+    );
     let alice = User { api: server.api(), ..alice };
     assert_eq!(alice.history(1).await.last().unwrap()["body"], "to be kept");
     assert_eq!(server.stop().await, Some(0));
