@@ -16,7 +16,6 @@ mod people;
 mod pointing;
 mod self_tests;
 mod server;
-mod sizes;
 mod talking;
 mod terminal;
 mod writing;
