@@ -8,7 +8,6 @@ use crate::text::wrap::{self, Row};
 use crate::text::{Look, Segment, Span, markdown, width};
 use chat_shared::api::{Conversation, Message, MessageKind, Millis, Notice, NoticeKind};
 use chat_shared::display::SafeText;
-use chat_shared::limits::TOPIC_MAX;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -243,7 +242,6 @@ impl<'a> Scene<'a> {
 
         if message.kind == MessageKind::Notice {
             let text = message.event.as_ref().map(notice).unwrap_or_default();
-            debug_assert!(text.len() < TOPIC_MAX * 8);
             let spans = [Span::plain(SafeText::line(&text))];
             for (at, row) in wrap::wrap_line(&spans, self.columns.text, 0).into_iter().enumerate() {
                 let first = at == 0;

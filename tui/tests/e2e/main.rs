@@ -9,13 +9,18 @@
 mod alone;
 mod answers;
 mod away;
+#[path = "../support/corpus.rs"]
+mod corpus;
 mod entering;
+mod hostile;
 mod keys;
 mod leaving;
 mod people;
 mod pointing;
+mod rewriting;
 mod self_tests;
 mod server;
+mod sizes;
 mod talking;
 mod terminal;
 mod writing;

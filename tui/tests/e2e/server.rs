@@ -117,13 +117,22 @@ impl TestServer {
 
     /// Somebody with an account already, in a session of their own.
     pub(crate) fn log_in(&self, name: &str) -> User {
+        self.log_in_as(name, "a test")
+    }
+
+    /// The same on a device of this name.
+    pub(crate) fn log_in_as(&self, name: &str, device: &str) -> User {
         let user = User {
             runtime: Arc::clone(&self.runtime),
             http: reqwest::Client::new(),
             base: format!("{}/api/v1", self.url()),
             token: String::new(),
         };
-        let session = user.ok("POST", "/auth/login", Some(json!({"username": name, "password": PASSWORD})));
+        let session = user.ok(
+            "POST",
+            "/auth/login",
+            Some(json!({"username": name, "password": PASSWORD, "device_name": device})),
+        );
         User { token: session["access_token"].as_str().unwrap().to_owned(), ..user }
     }
 
