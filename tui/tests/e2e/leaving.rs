@@ -156,7 +156,7 @@ fn a_client_that_was_stopped_from_outside_draws_itself_again() {
     let terminal = in_ops(home.path());
     terminal.signal(Signal::STOP);
     wait_state(terminal.pid(), 'T');
-    let before = terminal.raw().len();
+    let before = terminal.raw_len();
     terminal
         .signal(Signal::CONT)
         .wait_raw("everything again", |raw| String::from_utf8_lossy(&raw[before..]).contains("#ops"));

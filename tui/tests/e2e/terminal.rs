@@ -259,6 +259,11 @@ impl Terminal {
         self
     }
 
+    /// How many bytes were written so far.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.shared.state().raw.len()
+    }
+
     /// The program.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
