@@ -169,6 +169,7 @@ impl App {
             }
             let tick =
                 self.state.next_tick().map(|at| Duration::from_millis((at - now()).max(1).unsigned_abs()));
+            let mut read = false;
             let event = tokio::select! {
                 biased;
                 _ = terminate.recv() => break,
@@ -178,7 +179,10 @@ impl App {
                     Some(resize())
                 }
                 next = input.next() => match next {
-                    Some(Ok(next)) => translate(next),
+                    Some(Ok(next)) => {
+                        read = true;
+                        translate(next)
+                    }
                     // The terminal is gone.
                     Some(Err(_)) | None => break,
                 },
@@ -201,6 +205,7 @@ impl App {
                     next = input.next() => Some(next),
                     () = std::future::ready(()) => None,
                 };
+                read |= there.is_some();
                 let next = match there {
                     Some(Some(Ok(next))) => translate(next),
                     Some(_) => None,
@@ -215,6 +220,9 @@ impl App {
                 if let Some(event) = next {
                     self.take(event).await?;
                 }
+            }
+            if read {
+                terminal::nudge();
             }
         }
         Ok(())

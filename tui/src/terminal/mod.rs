@@ -16,6 +16,7 @@ use crossterm::event::{
 };
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{execute, queue};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,13 +67,28 @@ impl Terminal {
 
     /// Takes it over again; all of it is drawn anew. Whoever stopped the program without asking may have
     /// changed the terminal's mode, and what is taken over twice would have to be given back twice: first it
-    /// is given back.
+    /// is given back, but for the mode, in which no key may be lost.
     pub fn resume(&mut self) -> io::Result<()> {
-        leave();
+        if TAKEN.load(Ordering::SeqCst) {
+            let _ = give_back();
+            let mut modes = tcgetattr(io::stdin())?;
+            modes.make_raw();
+            tcsetattr(io::stdin(), OptionalActions::Now, &modes)?;
+        }
         take(self.mouse)?;
         self.screen.forget();
         Ok(())
     }
+}
+
+/// Has the system say again that there is something to read, if there is.
+///
+/// The library that reads the terminal waits for news only. Of keys that come together with a resize, or
+/// of more of them than it reads in one piece, it would hear when the next one is pressed. A mode that is
+/// set, even to what it is, is news.
+pub fn nudge() {
+    // A terminal that is gone has nothing to read.
+    let _ = tcgetattr(io::stdin()).and_then(|modes| tcsetattr(io::stdin(), OptionalActions::Now, &modes));
 }
 
 impl Drop for Terminal {
@@ -106,9 +122,15 @@ fn leave() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = io::stdout();
     // A terminal that is gone cannot be given back.
-    let _ = queue!(
+    let _ = give_back();
+    let _ = disable_raw_mode();
+}
+
+/// All but the mode.
+fn give_back() -> io::Result<()> {
+    let mut out = io::stdout();
+    queue!(
         out,
         PopKeyboardEnhancementFlags,
         DisableMouseCapture,
@@ -116,8 +138,7 @@ fn leave() {
         DisableBracketedPaste,
         LeaveAlternateScreen,
         Show
-    );
-    let _ = out.write_all(b"\x1b[?7h\x1b[23;0t");
-    let _ = out.flush();
-    let _ = disable_raw_mode();
+    )?;
+    out.write_all(b"\x1b[?7h\x1b[23;0t")?;
+    out.flush()
 }

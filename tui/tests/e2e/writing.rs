@@ -59,3 +59,12 @@ fn an_editor_that_fails_leaves_the_line_as_it_was() {
     go_to_ops(&terminal);
     terminal.keys("draft<c-x><c-e>").wait_for("the line is as it was").wait_for("> draft");
 }
+
+/// As a paste into a terminal that brackets none: more than is read in one piece.
+#[test]
+fn all_of_what_is_typed_at_once_arrives() {
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    let terminal = in_ops(home.path());
+    terminal.write(format!("{}the-end", "word ".repeat(240)).as_bytes()).wait_for("the-end");
+}
