@@ -1,6 +1,8 @@
 //! Everything the full-screen client can be asked to do, in one table: the keymap, the help, the
 //! palette, the footer's hints, the configuration and the documentation are all made from it.
 
+use crate::editor::Edit;
+
 /// Where a key means an action. The more exact context is asked first, [`Context::Global`] last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Context {
@@ -195,6 +197,32 @@ impl Action {
             Action::Room9,
         ];
         ROOMS.get(number.checked_sub(1)?).copied()
+    }
+
+    /// What it does to a text that is being written, wherever that is: the line, the form, a list's filter.
+    pub fn edit(self) -> Option<Edit> {
+        Some(match self {
+            Self::Newline => Edit::Newline,
+            Self::Left => Edit::Left,
+            Self::Right => Edit::Right,
+            Self::WordLeft => Edit::WordLeft,
+            Self::WordRight => Edit::WordRight,
+            Self::LineStart => Edit::LineStart,
+            Self::LineEnd => Edit::LineEnd,
+            Self::DeleteBack => Edit::DeleteBack,
+            Self::DeleteForward => Edit::DeleteForward,
+            Self::KillToEnd => Edit::KillToEnd,
+            Self::KillToStart => Edit::KillToStart,
+            Self::KillWordBack => Edit::KillWordBack,
+            Self::KillPartBack => Edit::KillWordBackAlt,
+            Self::KillWordForward => Edit::KillWordForward,
+            Self::Yank => Edit::Yank,
+            Self::YankPop => Edit::YankPop,
+            Self::Transpose => Edit::Transpose,
+            Self::Undo => Edit::Undo,
+            Self::Redo => Edit::Redo,
+            _ => return None,
+        })
     }
 
     /// The place of the conversation that it goes to, from 1.

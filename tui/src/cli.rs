@@ -16,7 +16,7 @@ use std::io::Write as _;
     name = "chat-tui",
     version,
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 not logged in or refused, 4 unreachable, 130 interrupted.\n\
-                  CHAT_TUI_HOME=DIR keeps log-ins in one folder; else they live in the XDG state directory."
+                  CHAT_TUI_HOME=DIR keeps log-ins, cache and configuration in one folder; else they live in the XDG directories."
 )]
 struct Cli {
     /// The server; after a log-in the one used last

@@ -321,7 +321,7 @@ pub fn example() -> String {
         "# chat-tui's settings. Every line is a comment: what it says holds anyway.\n\
          # `chat-tui --check-config` tells what is wrong with the file.\n\n\
          # The server that the form begins with\n# server = \"https://chat.example.org\"\n\n\
-         # auto (by NO_COLOR, COLORTERM and the terminal's background), dark, light, contrast, 16, none\n# theme = \"auto\"\n\n\
+         # auto (by NO_COLOR, COLORTERM and COLORFGBG), dark, light, contrast, 16, none\n# theme = \"auto\"\n\n\
          # How to tell somebody who is not looking: auto, osc99, osc777, osc9, bell, off\n# notify = \"auto\"\n\n\
          # Does the program have the mouse?\n# mouse = true\n\n\
          # Tell others that you are writing?\n# typing = true\n\n\

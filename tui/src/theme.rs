@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 /// The themes by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ThemeName {
-    /// By `NO_COLOR`, `COLORTERM`, `TERM` and what the terminal says of its background.
+    /// By `NO_COLOR`, `COLORTERM`, `TERM` and `COLORFGBG`.
     #[default]
     Auto,
     /// For dark backgrounds, in true colour.

@@ -53,39 +53,23 @@ pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
         return;
     }
     let is_empty = state.place().is_none_or(|place| place.editor.is_empty());
-    let one = match action {
-        Action::Send => return send(state, out),
-        Action::Newline => Edit::Newline,
-        Action::Up => return up(state, out),
-        Action::Down => return down(state, out),
-        Action::Complete | Action::CompletePrevious => return complete::begin(state, out),
-        Action::HistorySearch => return lists::history(state),
+    match action {
+        Action::Send => send(state, out),
+        Action::Up => up(state, out),
+        Action::Down => down(state, out),
+        Action::Complete | Action::CompletePrevious => complete::begin(state, out),
+        Action::HistorySearch => lists::history(state),
         Action::EditExternally => {
             let text = state.place().map(|place| place.editor.text().to_owned()).unwrap_or_default();
-            return out.push(Effect::EditExternally(text));
+            out.push(Effect::EditExternally(text));
         }
-        Action::KillToEnd if is_empty => return lists::switcher(state, out),
-        Action::KillToEnd => Edit::KillToEnd,
-        Action::Left => Edit::Left,
-        Action::Right => Edit::Right,
-        Action::WordLeft => Edit::WordLeft,
-        Action::WordRight => Edit::WordRight,
-        Action::LineStart => Edit::LineStart,
-        Action::LineEnd => Edit::LineEnd,
-        Action::DeleteBack => Edit::DeleteBack,
-        Action::DeleteForward => Edit::DeleteForward,
-        Action::KillToStart => Edit::KillToStart,
-        Action::KillWordBack => Edit::KillWordBack,
-        Action::KillPartBack => Edit::KillWordBackAlt,
-        Action::KillWordForward => Edit::KillWordForward,
-        Action::Yank => Edit::Yank,
-        Action::YankPop => Edit::YankPop,
-        Action::Transpose => Edit::Transpose,
-        Action::Undo => Edit::Undo,
-        Action::Redo => Edit::Redo,
-        _ => return,
-    };
-    edit(state, one, out);
+        Action::KillToEnd if is_empty => lists::switcher(state, out),
+        _ => {
+            if let Some(one) = action.edit() {
+                edit(state, one, out);
+            }
+        }
+    }
 }
 
 fn up(state: &mut State, out: &mut Vec<Effect>) {

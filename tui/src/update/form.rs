@@ -28,32 +28,18 @@ pub(super) fn edit(form: &mut Form, edit: Edit) {
 /// Runs an action in the form.
 pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
     let Screen::Form(form) = &mut state.screen else { return };
-    let one = match action {
-        Action::Send if form.focus == FormField::Switch => return form.switch(),
-        Action::Send => return enter(state, out),
-        Action::Complete | Action::Down | Action::ListDown => return form.step(1),
-        Action::CompletePrevious | Action::Up | Action::ListUp => return form.step(-1),
-        // The key beside the form's title.
-        Action::HistorySearch => return form.switch(),
-        Action::DeleteBack => Edit::DeleteBack,
-        Action::DeleteForward => Edit::DeleteForward,
-        Action::Left => Edit::Left,
-        Action::Right => Edit::Right,
-        Action::WordLeft => Edit::WordLeft,
-        Action::WordRight => Edit::WordRight,
-        Action::LineStart => Edit::LineStart,
-        Action::LineEnd => Edit::LineEnd,
-        Action::KillToEnd => Edit::KillToEnd,
-        Action::KillToStart => Edit::KillToStart,
-        Action::KillWordBack => Edit::KillWordBack,
-        Action::KillPartBack => Edit::KillWordBackAlt,
-        Action::Yank => Edit::Yank,
-        Action::Undo => Edit::Undo,
-        Action::Redo => Edit::Redo,
-        Action::Help => return super::lists::help(state, None),
-        _ => return,
-    };
-    edit(form, one);
+    match action {
+        Action::Send if form.focus == FormField::Switch => form.switch(),
+        Action::Send => enter(state, out),
+        Action::Complete | Action::Down => form.step(1),
+        Action::CompletePrevious | Action::Up => form.step(-1),
+        Action::Help => super::lists::help(state, None),
+        _ => {
+            if let Some(one) = action.edit() {
+                edit(form, one);
+            }
+        }
+    }
 }
 
 /// Enter: to the next field that is empty, and at the last one the form is sent.
@@ -137,7 +123,11 @@ fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
         }
     }
     match problem.code {
-        ErrorCode::Unauthorized => (FormField::Password, problem.detail.clone()),
+        ErrorCode::Unauthorized if form.register => (FormField::Password, problem.detail.clone()),
+        // On a fresh server this is what a newcomer meets first.
+        ErrorCode::Unauthorized => {
+            (FormField::Password, format!("{} New here? Choose \"I have no account yet\".", problem.detail))
+        }
         _ => (FormField::Submit, problem.detail.clone()),
     }
 }

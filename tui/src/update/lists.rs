@@ -42,21 +42,8 @@ pub(super) fn edit(state: &mut State, edit: Edit) {
 
 /// Runs an action in the topmost layer.
 pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
-    let one = match action {
-        Action::DeleteBack => Some(Edit::DeleteBack),
-        Action::DeleteForward => Some(Edit::DeleteForward),
-        Action::Left => Some(Edit::Left),
-        Action::Right => Some(Edit::Right),
-        Action::LineStart => Some(Edit::LineStart),
-        Action::LineEnd => Some(Edit::LineEnd),
-        Action::KillToStart => Some(Edit::KillToStart),
-        Action::KillToEnd => Some(Edit::KillToEnd),
-        Action::KillWordBack => Some(Edit::KillWordBack),
-        Action::KillPartBack => Some(Edit::KillWordBackAlt),
-        Action::Yank => Some(Edit::Yank),
-        _ => None,
-    };
-    if let Some(one) = one {
+    // Such a text has one line.
+    if let Some(one) = action.edit().filter(|edit| *edit != Edit::Newline) {
         return edit(state, one);
     }
     match state.overlays.last_mut() {
