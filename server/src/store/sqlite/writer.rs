@@ -3,7 +3,9 @@
 //! It takes what waits (up to [`BATCH`] operations), runs them in one transaction, each isolated so that
 //! a refused one cannot hurt its neighbours ([`Isolation`]), commits once, which flushes once, and then hands
 //! the whole batch on, in order. While it commits, the next batch gathers: at low load an operation
-//! waits for nobody, at high load many share one flush.
+//! waits for nobody, at high load many share one flush. Where a flush is quick, what gathers meanwhile is
+//! little, and each page would be logged for a few rows only; so under load a batch waits for company about
+//! as long as the last one took ([`gathering`]).
 //!
 //! Readers see an operation's rows from the commit on; the one who asked hears of it after that; the
 //! disk has it before either.
@@ -18,9 +20,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Operations in one transaction at the most: more would make the first wait for the last.
 const BATCH: usize = 512;
+/// Operations that shared the last transaction from which on the next one waits for company: so many
+/// arrive at once only where many send.
+const BUSY: usize = 8;
+/// The longest wait for company: a small part of what people notice, and more than most disks need.
+const GATHER: Duration = Duration::from_millis(1);
 /// Operations that may wait. Beyond it the server says `unavailable` at once instead of waiting
 /// without bound.
 const QUEUE: usize = 4096;
@@ -152,20 +160,34 @@ impl Writer {
 
 fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut gather = Duration::ZERO;
     while let Ok(first) = waiting.recv() {
         batch.push(first);
-        while batch.len() < BATCH {
-            let Ok(next) = waiting.try_recv() else { break };
-            batch.push(next);
+        take(&mut batch, waiting);
+        if !gather.is_zero() && batch.len() < BATCH {
+            std::thread::sleep(gather);
+            take(&mut batch, waiting);
         }
         bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
+        let (started, operations) = (Instant::now(), batch.len());
         let completions = commit(db, disk, batch.drain(..).map(|queued| queued.operation));
+        gather = gathering(operations, started.elapsed());
         sink.committed(completions);
     }
     // The last one out folds the log into the database, so that a copy of the file alone is whole.
     if let Err(error) = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "could not fold the write-ahead log into the database");
     }
+}
+
+/// What waits, as far as it fits.
+fn take(batch: &mut Vec<Queued>, waiting: &Receiver<Queued>) {
+    batch.extend(waiting.try_iter().take(BATCH - batch.len()));
+}
+
+/// How long the next batch waits for company, after one of so many operations that took so long.
+fn gathering(operations: usize, took: Duration) -> Duration {
+    if operations < BUSY { Duration::ZERO } else { took.min(GATHER) }
 }
 
 /// Runs the operations in one transaction. Never fails as a whole without telling every one of them.
@@ -296,6 +318,15 @@ mod tests {
     fn write(tx: &Tx<'_>, name: &str) -> Result<(), Fault> {
         tx.db.execute("INSERT INTO t VALUES (?1)", [name])?;
         Ok(())
+    }
+
+    #[test]
+    fn only_under_load_a_batch_waits_for_company() {
+        let took = Duration::from_micros(300);
+        assert_eq!(gathering(1, took), Duration::ZERO);
+        assert_eq!(gathering(BUSY - 1, took), Duration::ZERO);
+        assert_eq!(gathering(BUSY, took), took);
+        assert_eq!(gathering(BATCH, Duration::from_secs(1)), GATHER);
     }
 
     const REFUSED: StoreError = StoreError::Conflict("no");
