@@ -2,7 +2,7 @@
 
 use super::rows::{self, id, page, text, user_by_id, word};
 use super::sessions;
-use super::tx::Fault;
+use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, Scene, may};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
@@ -27,20 +27,19 @@ pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId)
 /// The scene of somebody who wants to write, how they are called, and the conversation's head, in one
 /// go: this is done for every message.
 pub(super) fn check_writer(
-    db: &Connection,
+    tx: &mut Tx<'_>,
     user: UserId,
     conversation: ConversationId,
 ) -> Result<(Scene, Sender, Rev), Fault> {
-    let found = db
-        .prepare_cached(
-            "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name, c.head_rev
-             FROM conversations c
-             JOIN users u ON u.id = ?2
-             LEFT JOIN groups g ON g.conversation_id = c.id
-             LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
-             WHERE c.id = ?1 AND c.deleted_at IS NULL",
-        )?
-        .query_row(params![conversation.get(), user.get()], |row| {
+    let sql = "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name, c.head_rev
+         FROM conversations c
+         JOIN users u ON u.id = ?2
+         LEFT JOIN groups g ON g.conversation_id = c.id
+         LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
+         WHERE c.id = ?1 AND c.deleted_at IS NULL";
+    let found = tx.send.scene.of(tx.db, sql)?;
+    let found = found
+        .query_row([conversation.get(), user.get()], |row| {
             let sender = Sender { id: id(row, 3)?, username: text(row, 4)?, display_name: row.get(5)? };
             Ok((scene_row(row)?, sender, id(row, 6)?))
         })

@@ -30,7 +30,7 @@ pub(super) fn notice(
     left: &[UserId],
     now: i64,
 ) -> Result<(), Fault> {
-    let message = messages::insert_notice(tx.db, conversation, sender, notice, now)?;
+    let message = messages::insert_notice(tx, conversation, sender, notice, now)?;
     let joined = joined
         .iter()
         .map(|user| {

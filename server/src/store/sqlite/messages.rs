@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     let db = tx.db;
     // Before every other check: whatever became of the message or of its sender, the first answer stands.
-    if let Some(ack) = known_send(db, send.sender, &send.id)? {
+    if let Some(ack) = known_send(tx, send.sender, &send.id)? {
         return Ok(Sent { ack, known: true });
     }
     if let Some(refusal) = &send.refuse_new {
@@ -23,17 +23,15 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     }
     tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
-    let (scene, named, head) = check_writer(db, sender, conversation)?;
+    let (scene, named, head) = check_writer(tx, sender, conversation)?;
     if let Some(parent) = reply_to {
         check_parent(db, conversation, parent)?;
     }
     let mentions = mentions(db, conversation, send.body.as_str(), &send.here)?;
-    let seq = take_seq(db, conversation, head)?;
-    db.prepare_cached(
-        "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at, reply_to, mentions)
-         VALUES (?1, ?2, ?3, ?4, 'text', ?5, ?6, ?7, ?8)",
-    )?
-    .execute(params![
+    let seq = take_seq(tx, conversation, head)?;
+    let sql = "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at, reply_to, mentions)
+         VALUES (?1, ?2, ?3, ?4, 'text', ?5, ?6, ?7, ?8)";
+    tx.send.insert.of(db, sql)?.execute(params![
         key(conversation, seq),
         seq.get(),
         sender.get(),
@@ -155,13 +153,14 @@ pub(super) fn delete(tx: &mut Tx<'_>, delete: &DeleteMessage) -> Result<Ack, Fau
 
 /// Stores a notice. To be told of by the caller.
 pub(super) fn insert_notice(
-    db: &Connection,
+    tx: &mut Tx<'_>,
     conversation: ConversationId,
     sender: UserId,
     notice: Notice,
     now: i64,
 ) -> Result<Message, Fault> {
-    let seq = take_seq(db, conversation, head_rev(db, conversation)?)?;
+    let db = tx.db;
+    let seq = take_seq(tx, conversation, head_rev(db, conversation)?)?;
     let event = serde_json::to_string(&notice).map_err(|_| StoreError::Internal)?;
     db.prepare_cached(
         "INSERT INTO messages (id, rev, sender_id, kind, body, sent_at, event) VALUES (?1, ?2, ?3, 'notice', '', ?4, ?5)",
@@ -223,17 +222,18 @@ fn sender_of(db: &Connection, sender: UserId) -> rusqlite::Result<Sender> {
         })
 }
 
-fn known_send(db: &Connection, sender: UserId, send_id: &SendId) -> rusqlite::Result<Option<Ack>> {
-    db.prepare_cached(
-        "SELECT conversation_id, seq, sent_at FROM messages WHERE sender_id = ?1 AND send_id = ?2
+fn known_send(tx: &mut Tx<'_>, sender: UserId, send_id: &SendId) -> rusqlite::Result<Option<Ack>> {
+    let sql = "SELECT conversation_id, seq, sent_at FROM messages WHERE sender_id = ?1 AND send_id = ?2
          UNION ALL
-         SELECT conversation_id, seq, sent_at FROM retired_sends WHERE sender_id = ?1 AND send_id = ?2",
-    )?
-    .query_row(params![sender.get(), send_id.as_bytes()], |row| {
-        let seq: Seq = id(row, 1)?;
-        Ok(Ack { conversation: id(row, 0)?, seq, rev: seq.as_rev(), sent_at: row.get(2)? })
-    })
-    .optional()
+         SELECT conversation_id, seq, sent_at FROM retired_sends WHERE sender_id = ?1 AND send_id = ?2";
+    tx.send
+        .known
+        .of(tx.db, sql)?
+        .query_row(params![sender.get(), send_id.as_bytes()], |row| {
+            let seq: Seq = id(row, 1)?;
+            Ok(Ack { conversation: id(row, 0)?, seq, rev: seq.as_rev(), sent_at: row.get(2)? })
+        })
+        .optional()
 }
 
 fn known_edit(db: &Connection, editor: UserId, edit_id: &SendId) -> rusqlite::Result<Option<Ack>> {

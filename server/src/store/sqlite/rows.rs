@@ -1,7 +1,7 @@
 //! From rows to values. What stands in the database was checked when it went in; a value that is
 //! wrong all the same is an error of the read, never a panic.
 
-use super::tx::Fault;
+use super::tx::{Fault, Tx};
 use crate::store::StoreError;
 use chat_shared::api::{Message, MessageKind, Notice, Reaction, Sender, User};
 use chat_shared::limits::REACTION_USERS;
@@ -172,15 +172,12 @@ pub(super) fn take_rev(db: &Connection, conversation: ConversationId) -> rusqlit
 /// Takes the conversation's next rev, for a new message. `head`: its `head_rev`, read in this transaction and
 /// since then unchanged. Asking the update for it (`RETURNING`) would make SQLite build and drop a
 /// temporary table for every message.
-pub(super) fn take_seq(db: &Connection, conversation: ConversationId, head: Rev) -> Result<Seq, Fault> {
+pub(super) fn take_seq(tx: &mut Tx<'_>, conversation: ConversationId, head: Rev) -> Result<Seq, Fault> {
     let full = || StoreError::Conflict("This conversation is full. Start a new one.");
     let seq = Seq::new(head.next().get()).ok().filter(|seq| seq.get() <= SEQ_MAX).ok_or_else(full)?;
     // The condition holds as long as the rule above does; if not, nothing is written over.
-    let taken = db
-        .prepare_cached(
-            "UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1 AND head_rev = ?3",
-        )?
-        .execute([conversation.get(), seq.get(), head.get()])?;
+    let sql = "UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1 AND head_rev = ?3";
+    let taken = tx.send.take_seq.of(tx.db, sql)?.execute([conversation.get(), seq.get(), head.get()])?;
     if taken == 1 { Ok(seq) } else { Err(StoreError::Internal.into()) }
 }
 

@@ -161,6 +161,7 @@ impl Writer {
 fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut gather = Duration::ZERO;
+    let mut tx = Tx::new(db);
     while let Ok(first) = waiting.recv() {
         batch.push(first);
         take(&mut batch, waiting);
@@ -170,7 +171,7 @@ fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicU
         }
         bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
         let (started, operations) = (Instant::now(), batch.len());
-        let completions = commit(db, disk, batch.drain(..).map(|queued| queued.operation));
+        let completions = commit(&mut tx, disk, batch.drain(..).map(|queued| queued.operation));
         gather = gathering(operations, started.elapsed());
         sink.committed(completions);
     }
@@ -192,12 +193,13 @@ fn gathering(operations: usize, took: Duration) -> Duration {
 
 /// Runs the operations in one transaction. Never fails as a whole without telling every one of them.
 fn commit(
-    db: &Connection,
+    tx: &mut Tx<'_>,
     disk: &Disk,
     operations: impl Iterator<Item = Box<dyn Operation>>,
 ) -> Vec<Completion> {
     let mut ran: Vec<(Vec<Change>, Settle)> = Vec::new();
-    let is_full = disk.is_low();
+    let db = tx.db;
+    tx.is_full = disk.is_low();
     let mut failed = begin(db).err();
     for operation in operations {
         if let Some(error) = &failed {
@@ -205,7 +207,7 @@ fn commit(
             ran.push((Vec::new(), Box::new(move |_| operation.refuse(error))));
             continue;
         }
-        match one(db, is_full, operation) {
+        match one(tx, operation) {
             Ok(done) => ran.push(done),
             Err((settle, error)) => {
                 failed = Some(error);
@@ -241,10 +243,10 @@ fn begin(db: &Connection) -> Result<(), StoreError> {
 
 /// Runs one operation. An error means that the whole transaction is lost, and what its neighbours are told.
 fn one(
-    db: &Connection,
-    is_full: bool,
+    tx: &mut Tx<'_>,
     operation: Box<dyn Operation>,
 ) -> Result<(Vec<Change>, Settle), (Settle, StoreError)> {
+    let (db, is_full) = (tx.db, tx.is_full);
     let step = |sql| db.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| settle_sqlite(&e));
     let isolation = operation.isolation();
     if isolation == Isolation::Savepoint
@@ -254,9 +256,8 @@ fn one(
         return Err((Box::new(move |_| operation.refuse(told)), error));
     }
     let before = db.total_changes();
-    let mut tx = Tx { db, changes: Vec::new(), is_full };
-    let (outcome, settle) = operation.run(&mut tx);
-    let changes = tx.changes;
+    let (outcome, settle) = operation.run(tx);
+    let changes = std::mem::take(&mut tx.changes);
     let lost = |settle: Settle, own: StoreError| {
         // A fault is its own; the neighbours did nothing wrong and may come again.
         let others = if own == StoreError::StorageFull { own.clone() } else { StoreError::Unavailable };
@@ -306,7 +307,7 @@ mod tests {
             Box::new(Typed { isolation, work, reply }) as Box<dyn Operation>
         });
         let disk = Disk::of(std::path::Path::new("chat.db"), 0);
-        for completion in commit(&db, &disk, operations) {
+        for completion in commit(&mut Tx::new(&db), &disk, operations) {
             (completion.finish)();
         }
         drop(told);
