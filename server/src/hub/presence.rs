@@ -1,7 +1,9 @@
 //! Presence: who came and went, coalesced.
 //!
-//! Changes gather for [`TICK`] and are then told in one frame per recipient; who came and went in
-//! between is not told at all. Nothing runs while nobody comes or goes.
+//! Changes gather for [`TICK`] and are then told in one frame per recipient: how it stands, for each
+//! who came or went, however often. What was told at the last tick is no ground to be silent: who
+//! connected or was greeted since then has seen what was between. Nothing runs while nobody comes
+//! or goes.
 
 use super::{Counters, Ephemeral, Frame, FrameKind, Hub, Inner, Room};
 use crate::store::{Store, ask};
@@ -16,23 +18,17 @@ const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Presence {
-    /// What was told of users about whom something is to be told, and when they went.
-    dirty: HashMap<UserId, Pending>,
-}
-
-struct Pending {
-    was_online: bool,
-    gone: Option<(Username, i64)>,
+    /// Who came or went since the last tick, and when they went if they did so last.
+    changed: HashMap<UserId, Option<(Username, i64)>>,
 }
 
 impl Presence {
     pub(super) fn came(&mut self, user: UserId) {
-        self.dirty.entry(user).or_insert(Pending { was_online: false, gone: None }).gone = None;
+        self.changed.insert(user, None);
     }
 
     pub(super) fn went(&mut self, user: UserId, username: Username, at: i64) {
-        self.dirty.entry(user).or_insert(Pending { was_online: true, gone: None }).gone =
-            Some((username, at));
+        self.changed.insert(user, Some((username, at)));
     }
 }
 
@@ -51,24 +47,19 @@ impl Hub {
     }
 
     /// Tells what gathered. Returns who went, and when.
-    fn tell_presence(&self) -> Vec<(UserId, i64)> {
+    pub(super) fn tell_presence(&self) -> Vec<(UserId, i64)> {
         let mut inner = self.lock();
-        let dirty = std::mem::take(&mut inner.presence.dirty);
+        let changed = std::mem::take(&mut inner.presence.changed);
         let mut told: HashMap<UserId, Vec<PresenceChange>> = HashMap::new();
         let mut seen = Vec::new();
-        for (user, pending) in dirty {
-            let online = inner.online.get(&user).map(|online| online.username.clone());
-            if let Some((_, at)) = &pending.gone {
-                seen.push((user, *at));
-            }
-            let change = match (online, pending.gone) {
-                (Some(username), _) if !pending.was_online => {
-                    PresenceChange { username, online: true, last_seen_at: None }
-                }
-                (None, Some((username, at))) if pending.was_online => {
-                    PresenceChange { username, online: false, last_seen_at: Some(at) }
-                }
-                _ => continue,
+        for (user, gone) in changed {
+            let change = if let Some((username, at)) = gone {
+                seen.push((user, at));
+                PresenceChange { username, online: false, last_seen_at: Some(at) }
+            } else if let Some(online) = inner.online.get(&user) {
+                PresenceChange { username: online.username.clone(), online: true, last_seen_at: None }
+            } else {
+                continue;
             };
             for recipient in inner.audience(user) {
                 told.entry(recipient).or_default().push(change.clone());

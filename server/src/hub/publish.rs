@@ -60,7 +60,7 @@ pub(super) struct Hole {
 }
 
 impl Hub {
-    fn publish(&self, change: Change, touched: &mut Vec<Arc<dyn Connection>>) -> Result<(), Hole> {
+    pub(super) fn publish(&self, change: Change, touched: &mut Vec<Arc<dyn Connection>>) -> Result<(), Hole> {
         Counters::add(&self.counters.changes, 1);
         let mut inner = self.lock();
         match change {
