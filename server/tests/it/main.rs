@@ -11,6 +11,7 @@ mod crash;
 mod docs;
 mod harness;
 mod http;
+mod logins;
 mod matrix;
 mod openapi;
 mod process;
