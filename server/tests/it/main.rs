@@ -9,6 +9,7 @@
 
 mod crash;
 mod docs;
+mod extras;
 mod harness;
 mod http;
 mod logins;
