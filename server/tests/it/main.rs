@@ -10,6 +10,7 @@
 mod crash;
 mod docs;
 mod extras;
+mod frames;
 mod harness;
 mod http;
 mod logins;
