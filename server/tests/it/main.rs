@@ -19,5 +19,6 @@ mod openapi;
 mod process;
 mod sync;
 mod tls;
+mod volume;
 mod wire;
 mod ws;
