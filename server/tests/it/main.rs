@@ -16,6 +16,7 @@ mod http;
 mod logins;
 mod matrix;
 mod openapi;
+mod operation;
 mod process;
 mod sync;
 mod tls;
