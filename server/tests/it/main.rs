@@ -8,6 +8,7 @@
 )]
 
 mod crash;
+mod damage;
 mod docs;
 mod extras;
 mod frames;
