@@ -248,7 +248,7 @@ impl Server {
                 let (hub, store) = (hub.clone(), store.clone());
                 async move { hub.run_presence(store).await }
             }),
-            tokio::spawn(purge(store.clone())),
+            tokio::spawn(keep_house(chat.clone(), store.clone())),
         ];
         let sockets = Arc::new(Counters::default());
         let options = ListenerOptions {
@@ -326,12 +326,37 @@ fn setup_code() -> Result<String, StartError> {
     random_code().map_err(|error| StartError::Keys(KeyError::Random(error)))
 }
 
-/// Removes what deleted groups left behind, a slice at a time.
-async fn purge(store: Arc<dyn Store>) {
+/// Looks for damage after a crash or a power cut, and then removes what deleted groups left behind, a
+/// slice at a time.
+async fn keep_house(chat: Arc<Chat>, store: Arc<dyn Store>) {
+    if store.was_cut_off() && !is_whole(&*store).await {
+        return chat.distrust_database();
+    }
     loop {
         match ask(|reply| store.purge(reply)).await {
             Ok(true) => tokio::task::yield_now().await,
             Ok(false) | Err(_) => tokio::time::sleep(PURGE_PAUSE).await,
         }
     }
+}
+
+/// Is the database without damage, as far as can be seen quickly?
+async fn is_whole(store: &dyn Store) -> bool {
+    let found = match store.quick_check().await {
+        Ok(found) if found.is_empty() => {
+            tracing::info!("the server was not stopped in order the last time; its database is whole");
+            return true;
+        }
+        Ok(found) => found.join("; "),
+        Err(StoreError::Unavailable) => {
+            tracing::warn!("the server was not stopped in order, and its database could not be checked");
+            return true;
+        }
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(
+        found,
+        "the database is damaged; nothing new is taken. Stop the server and restore a backup with `chat-server restore`"
+    );
+    false
 }

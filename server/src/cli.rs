@@ -146,7 +146,12 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
         Err(error) => return fail(&format!("cannot start: {error}"), FAILURE),
     };
     match matches.subcommand() {
-        None | Some(("serve", _)) => runtime.block_on(serve(config)),
+        None | Some(("serve", _)) => {
+            let code = runtime.block_on(serve(config));
+            // A check or a copy of the whole database may still be reading: nobody waits for it any more.
+            runtime.shutdown_background();
+            code
+        }
         Some(("config", _)) => say("The settings are all right.\n"),
         Some(("restore", sub)) => do_restore(&config, Path::new(&argument(sub, "file"))),
         Some(("doctor", sub)) if sub.get_flag("new_epoch") => do_new_epoch(&config),

@@ -75,6 +75,7 @@ fn bad_frames_say_what_is_wrong() {
     let table: Vec<(String, &str, bool)> = vec![
         (String::new(), "invalid_request", false),
         ("[]".into(), "invalid_request", false),
+        (r#"["ping"]"#.into(), "invalid_request", false),
         ("null".into(), "invalid_request", false),
         ("[".repeat(10_000), "invalid_request", false),
         (r#"{"type":"nonsense"}"#.into(), "invalid_request", false),

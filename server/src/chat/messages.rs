@@ -17,8 +17,8 @@ use std::time::Instant;
 impl Chat {
     /// Why a write of this caller is to be refused, unless it is one that was answered before.
     fn refusal(&self, caller: &Caller) -> Option<StoreError> {
-        if self.is_draining() {
-            return Some(StoreError::Unavailable);
+        if let Err(closed) = self.check_open() {
+            return Some(closed);
         }
         let limited = self.throttle.check(SEND, caller.user.into(), Instant::now()).err()?;
         Some(StoreError::RateLimited(limited.retry_after.unwrap_or_default()))
@@ -110,8 +110,8 @@ impl Chat {
         origin: Option<u64>,
         reply: Reply<ReadState>,
     ) {
-        if self.is_draining() {
-            return reply(Err(StoreError::Unavailable));
+        if let Err(closed) = self.check_open() {
+            return reply(Err(closed));
         }
         self.store.mark_read(MarkRead { user: caller.user, conversation, seq, origin }, reply);
     }

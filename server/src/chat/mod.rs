@@ -74,6 +74,7 @@ pub struct Chat {
     /// The one-time code that the first account needs, if it needs one.
     setup_code: Mutex<Option<String>>,
     draining: AtomicBool,
+    damaged: AtomicBool,
 }
 
 impl Chat {
@@ -97,6 +98,7 @@ impl Chat {
             options,
             setup_code: Mutex::new(setup_code),
             draining: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
         }
     }
 
@@ -130,8 +132,22 @@ impl Chat {
         self.draining.load(Ordering::Relaxed)
     }
 
-    fn check_open(&self) -> Result<(), AppError> {
-        if self.is_draining() { Err(StoreError::Unavailable.into()) } else { Ok(()) }
+    /// From now on what is there is served, and writes are refused as retryable: the database is
+    /// damaged, and writing to it could make that worse.
+    pub fn distrust_database(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Was the database found to be damaged?
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        match (self.is_draining(), self.is_damaged()) {
+            (false, false) => Ok(()),
+            _ => Err(StoreError::Unavailable),
+        }
     }
 
     /// Checks an access token by itself; whether its session still lives is [`Chat::authenticate`]'s.

@@ -4,12 +4,12 @@ use super::{Caller, Chat, field};
 use crate::auth::refresh::RefreshToken;
 use crate::auth::throttle::{LOGIN, REFRESH};
 use crate::error::AppError;
-use crate::store::{Ends, NewSession, RefreshSession, Refreshed, SessionSeed, SetPassword, ask};
+use crate::store::{Ends, NewSession, RefreshSession, Refreshed, SessionSeed, SetPassword, StoreError, ask};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_shared::api::{LoginRequest, Session, SessionEntry, User};
 use chat_shared::name::DeviceName;
-use chat_shared::{SessionId, Username};
+use chat_shared::{SessionId, UserId, Username};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -20,6 +20,10 @@ pub struct LoggedIn {
     pub session: Session,
     /// The refresh token.
     pub refresh_token: String,
+}
+
+fn wrong() -> AppError {
+    AppError::unauthorized("The username or the password is wrong.")
 }
 
 impl Chat {
@@ -42,7 +46,7 @@ impl Chat {
         let account = account.filter(|account| verdict.ok && !account.disabled);
         let Some(account) = account else {
             self.throttle.login_failed(name, from, now);
-            return Err(AppError::unauthorized("The username or the password is wrong."));
+            return Err(wrong());
         };
         self.throttle.login_succeeded(name, from, now);
         let user = account.user;
@@ -60,8 +64,11 @@ impl Chat {
         let (seed, token) = self.new_session(device_name)?;
         let session = seed.id.clone();
         let new = NewSession { user: user.id, seed, now: self.now() };
-        ask(|reply| self.store.create_session(new, reply)).await?;
-        Ok(self.logged_in(user, session, &token))
+        match ask(|reply| self.store.create_session(new, reply)).await {
+            // The account was disabled while its password was being hashed.
+            Err(StoreError::NotFound) => Err(wrong()),
+            created => created.map(|()| self.logged_in(user, session, &token)).map_err(AppError::from),
+        }
     }
 
     /// Exchanges a refresh token for the next one. Repeating it, until the next one was presented,
@@ -90,23 +97,27 @@ impl Chat {
     pub async fn logout_with(&self, token: &str) -> Result<(), AppError> {
         let session = self.refresh.parse(token)?.session().clone();
         match self.store.session_user(&session, self.now()).await? {
-            Some(user) => self.end_session(user.id, session).await,
+            Some(user) => self.end_current_session(user.id, session).await,
             None => Ok(()),
         }
     }
 
     /// Ends the caller's own session.
     pub async fn logout(&self, caller: &Caller) -> Result<(), AppError> {
-        self.end_session(caller.user, caller.session.clone()).await
+        self.end_current_session(caller.user, caller.session.clone()).await
+    }
+
+    /// Whoever finds it ended, since they last looked, has what they want.
+    async fn end_current_session(&self, user: UserId, session: SessionId) -> Result<(), AppError> {
+        match ask(|reply| self.store.end_session(user, session, reply)).await {
+            Err(StoreError::NotFound) => Ok(()),
+            ended => Ok(ended?),
+        }
     }
 
     /// Ends one of the caller's sessions.
     pub async fn end_own_session(&self, caller: &Caller, session: SessionId) -> Result<(), AppError> {
-        self.end_session(caller.user, session).await
-    }
-
-    async fn end_session(&self, user: chat_shared::UserId, session: SessionId) -> Result<(), AppError> {
-        Ok(ask(|reply| self.store.end_session(user, session, reply)).await?)
+        Ok(ask(|reply| self.store.end_session(caller.user, session, reply)).await?)
     }
 
     /// The caller's sessions.

@@ -109,6 +109,10 @@ impl Call {
             ));
         }
         let body = self.bytes().await?;
+        // A list would be taken for the fields in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(AppError::invalid_request("The body must be a JSON object."));
+        }
         serde_json::from_slice(&body).map_err(|error| {
             AppError::invalid_request(format!("The body is not what is expected here: {error}."))
         })

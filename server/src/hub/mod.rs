@@ -15,6 +15,9 @@ mod frame;
 mod presence;
 mod publish;
 
+#[cfg(test)]
+mod tests;
+
 pub use frame::{Connection, Encoder, Ephemeral, Frame, FrameKind};
 pub use publish::{PublishQueue, Publisher};
 

@@ -1,13 +1,16 @@
 //! Presence: who came and went, coalesced.
 //!
-//! Changes gather for [`TICK`] and are then told in one frame per recipient; who came and went in
-//! between is not told at all. Nothing runs while nobody comes or goes.
+//! Changes gather for [`TICK`] and are then told in one frame per recipient: how it stands, for each
+//! who came or went, however often. What was told at the last tick is no ground to be silent: who
+//! connected or was greeted since then has seen what was between. Whoever loses sight of somebody is told that
+//! they are offline. So everybody knows what a new `ready` would tell them, a tick later at the most (but for
+//! groups that grow beyond the size in which presence is pushed). Nothing runs while nobody comes or goes.
 
 use super::{Counters, Ephemeral, Frame, FrameKind, Hub, Inner, Room};
 use crate::store::{Store, ask};
 use chat_shared::frame::{PresenceChange, ServerFrame};
 use chat_shared::{ConversationId, UserId, Username};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,23 +19,17 @@ const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Presence {
-    /// What was told of users about whom something is to be told, and when they went.
-    dirty: HashMap<UserId, Pending>,
-}
-
-struct Pending {
-    was_online: bool,
-    gone: Option<(Username, i64)>,
+    /// Who came or went since the last tick, and when they went if they did so last.
+    changed: HashMap<UserId, Option<(Username, i64)>>,
 }
 
 impl Presence {
     pub(super) fn came(&mut self, user: UserId) {
-        self.dirty.entry(user).or_insert(Pending { was_online: false, gone: None }).gone = None;
+        self.changed.insert(user, None);
     }
 
     pub(super) fn went(&mut self, user: UserId, username: Username, at: i64) {
-        self.dirty.entry(user).or_insert(Pending { was_online: true, gone: None }).gone =
-            Some((username, at));
+        self.changed.insert(user, Some((username, at)));
     }
 }
 
@@ -51,24 +48,19 @@ impl Hub {
     }
 
     /// Tells what gathered. Returns who went, and when.
-    fn tell_presence(&self) -> Vec<(UserId, i64)> {
+    pub(super) fn tell_presence(&self) -> Vec<(UserId, i64)> {
         let mut inner = self.lock();
-        let dirty = std::mem::take(&mut inner.presence.dirty);
+        let changed = std::mem::take(&mut inner.presence.changed);
         let mut told: HashMap<UserId, Vec<PresenceChange>> = HashMap::new();
         let mut seen = Vec::new();
-        for (user, pending) in dirty {
-            let online = inner.online.get(&user).map(|online| online.username.clone());
-            if let Some((_, at)) = &pending.gone {
-                seen.push((user, *at));
-            }
-            let change = match (online, pending.gone) {
-                (Some(username), _) if !pending.was_online => {
-                    PresenceChange { username, online: true, last_seen_at: None }
-                }
-                (None, Some((username, at))) if pending.was_online => {
-                    PresenceChange { username, online: false, last_seen_at: Some(at) }
-                }
-                _ => continue,
+        for (user, gone) in changed {
+            let change = if let Some((username, at)) = gone {
+                seen.push((user, at));
+                PresenceChange { username, online: false, last_seen_at: Some(at) }
+            } else if let Some(online) = inner.online.get(&user) {
+                PresenceChange { username: online.username.clone(), online: true, last_seen_at: None }
+            } else {
+                continue;
             };
             for recipient in inner.audience(user) {
                 told.entry(recipient).or_default().push(change.clone());
@@ -119,9 +111,65 @@ impl Hub {
         }
         frames
     }
+
+    /// Somebody is no longer in a room: they and those who stay lose sight of each other, unless another room
+    /// shows them. Returns the frames by recipient.
+    pub(super) fn part(&self, inner: &Inner, room: &Room, gone: UserId) -> Vec<(UserId, Frame)> {
+        let lost = inner.lost_sight(room, gone);
+        let mut frames = Vec::new();
+        if let Some(username) = inner.told_name(gone) {
+            let theirs = self.presence_frame(vec![unseen(username)]);
+            frames.extend(lost.iter().map(|(user, _)| (*user, theirs.clone())));
+        }
+        if !lost.is_empty() {
+            let changes = lost.into_iter().map(|(_, username)| unseen(username)).collect();
+            frames.push((gone, self.presence_frame(changes)));
+        }
+        frames
+    }
+
+    /// A room is no more: its members lose sight of each other. Returns the frames by recipient.
+    pub(super) fn scatter(&self, inner: &Inner, room: &Room) -> Vec<(UserId, Frame)> {
+        let members = inner.connected(room).map(|(user, _)| (user, inner.lost_sight(room, user)));
+        members
+            .filter(|(_, lost)| !lost.is_empty())
+            .map(|(user, lost)| {
+                let changes = lost.into_iter().map(|(_, username)| unseen(username)).collect();
+                (user, self.presence_frame(changes))
+            })
+            .collect()
+    }
+}
+
+/// What is told of somebody who is out of sight: the same as of somebody who is away.
+fn unseen(username: Username) -> PresenceChange {
+    PresenceChange { username, online: false, last_seen_at: None }
 }
 
 impl Inner {
+    /// The name of somebody who may have been told to be online.
+    fn told_name(&self, user: UserId) -> Option<Username> {
+        let online = self.online.get(&user).map(|online| &online.username);
+        let just_gone = || self.presence.changed.get(&user)?.as_ref().map(|(username, _)| username);
+        online.or_else(just_gone).cloned()
+    }
+
+    /// The others of a room who may have been told to be online to this user, and whom no other room shows.
+    fn lost_sight(&self, room: &Room, user: UserId) -> Vec<(UserId, Username)> {
+        if !room.pushes_presence() {
+            return Vec::new();
+        }
+        let seen = self.in_sight(user);
+        let others = room.members.iter().filter(|member| **member != user && !seen.contains(member));
+        others.filter_map(|member| self.told_name(*member).map(|name| (*member, name))).collect()
+    }
+
+    /// The others whose presence is pushed to this user.
+    fn in_sight(&self, user: UserId) -> HashSet<UserId> {
+        let rooms = self.rooms_of.get(&user).into_iter().flatten().filter_map(|id| self.rooms.get(id));
+        rooms.filter(|room| room.pushes_presence()).flat_map(|room| room.members.iter().copied()).collect()
+    }
+
     /// Those who are connected and to whom this user's presence is pushed.
     fn audience(&self, user: UserId) -> Vec<UserId> {
         let rooms = self.rooms_of.get(&user).into_iter().flatten().filter_map(|id| self.rooms.get(id));

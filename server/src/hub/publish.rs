@@ -60,7 +60,7 @@ pub(super) struct Hole {
 }
 
 impl Hub {
-    fn publish(&self, change: Change, touched: &mut Vec<Arc<dyn Connection>>) -> Result<(), Hole> {
+    pub(super) fn publish(&self, change: Change, touched: &mut Vec<Arc<dyn Connection>>) -> Result<(), Hole> {
         Counters::add(&self.counters.changes, 1);
         let mut inner = self.lock();
         match change {
@@ -76,6 +76,9 @@ impl Hub {
                     let frame = self.removed(conversation);
                     for (_, online) in inner.connected(&room) {
                         self.tell(&online.connections, &frame, touched);
+                    }
+                    for (recipient, frame) in self.scatter(&inner, &room) {
+                        self.tell(inner.connections_of(recipient), &frame, touched);
                     }
                 }
             }
@@ -143,6 +146,11 @@ impl Hub {
             inner.left(*user, conversation);
             let frame = self.removed(conversation);
             self.tell(inner.connections_of(*user), &frame, touched);
+            if let Some(room) = inner.rooms.get(&conversation) {
+                for (recipient, frame) in self.part(inner, room, *user) {
+                    self.tell(inner.connections_of(recipient), &frame, touched);
+                }
+            }
         }
         let Some(room) = inner.rooms.get_mut(&conversation) else {
             // Deleted since: nobody is left to be told.

@@ -1,6 +1,7 @@
 //! The listener with real sockets: what cuts a connection, what a request meets, how it all stops.
 
 mod https;
+mod times;
 mod upgrade;
 
 use super::*;
@@ -162,38 +163,6 @@ async fn a_route_keeps_its_own_cache_control() {
 }
 
 #[tokio::test]
-async fn a_silent_socket_and_a_half_sent_head_are_cut() {
-    let server = start(service_fn(route), ListenerOptions { head_timeout: SOON, ..unhurried() });
-    for begin in ["", "GET / HTTP/1.1\r\nHost: local"] {
-        assert_eq!(server.exchange(begin).await, "");
-    }
-    assert_eq!(server.counters.silent.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn a_later_head_has_the_same_limit_as_the_first() {
-    let server = start(service_fn(route), ListenerOptions { head_timeout: SOON, ..unhurried() });
-    let mut stream = loop {
-        let mut stream = server.connect().await;
-        let _ = stream.write_all(get("/", "").as_bytes()).await;
-        // On a busy machine the first head may be late and cut already.
-        if patiently(stream.readable()).await.is_ok() && matches!(stream.peek(&mut [0]).await, Ok(1)) {
-            break stream;
-        }
-    };
-    until(&mut stream, "hello").await;
-    let _ = stream.write_all(b"GET / HT").await;
-    assert_eq!(until_closed(&mut stream).await, "");
-}
-
-#[tokio::test]
-async fn between_requests_there_is_a_limit_of_its_own() {
-    let server = start(service_fn(route), ListenerOptions { idle_timeout: SOON, ..unhurried() });
-    let answer = server.exchange(&get("/", "")).await;
-    assert!(answer.ends_with("hello"), "{answer}");
-}
-
-#[tokio::test]
 async fn a_panic_is_a_500_and_the_server_lives_on() {
     let server = start(service_fn(route), unhurried());
     let answer = server.exchange(&get("/panic", "")).await;
@@ -264,15 +233,6 @@ async fn smuggling_is_refused_or_closes_the_connection() {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{headers:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "one answer, then closed: {answer}");
     }
-}
-
-#[tokio::test]
-async fn an_answer_has_a_deadline() {
-    let server = start(service_fn(route), ListenerOptions { request_deadline: SOON, ..unhurried() });
-    assert_problem(&server.exchange(&get("/stuck", "")).await, 503, "unavailable");
-    let half = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf";
-    assert_problem(&server.exchange(half).await, 408, "timeout");
-    assert_eq!(server.counters.overdue.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

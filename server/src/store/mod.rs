@@ -204,6 +204,8 @@ pub trait Store: Send + Sync + 'static {
     async fn counts(&self) -> Result<Counts, StoreError>;
     /// Does the database answer, and is there room for more?
     async fn check(&self) -> Result<(), StoreError>;
+    /// Was the database left without being closed, by a crash or a power cut?
+    fn was_cut_off(&self) -> bool;
     /// Copies the database into a new file while it is in use.
     async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError>;
     /// Looks for damage; returns what was found (nothing: all is well).

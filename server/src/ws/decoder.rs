@@ -52,7 +52,26 @@ pub(super) struct Decoder {
 #[derive(Default)]
 struct Fragments {
     text: Vec<u8>,
+    /// How many of the bytes are known to be text.
+    valid: usize,
     count: u32,
+}
+
+impl Fragments {
+    /// Adds a fragment. It may end within a character; what cannot become text is not waited for.
+    fn push(&mut self, payload: &[u8]) -> Result<(), Violation> {
+        self.count += 1;
+        if self.count > FRAGMENTS {
+            return Err(protocol("too many fragments"));
+        }
+        self.text.extend_from_slice(payload);
+        match std::str::from_utf8(&self.text[self.valid..]) {
+            Ok(text) => self.valid += text.len(),
+            Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),
+            Err(_) => return Err(NOT_UTF8),
+        }
+        Ok(())
+    }
 }
 
 impl Decoder {
@@ -171,12 +190,7 @@ impl Decoder {
             }
             OpCode::Data(_) if header.is_final && self.message.is_none() => text(payload, take),
             OpCode::Data(_) => {
-                let message = self.message.get_or_insert_default();
-                message.count += 1;
-                if message.count > FRAGMENTS {
-                    return Err(protocol("too many fragments"));
-                }
-                message.text.extend_from_slice(payload);
+                self.message.get_or_insert_default().push(payload)?;
                 if !header.is_final {
                     return Ok(ControlFlow::Continue(()));
                 }

@@ -69,32 +69,46 @@ fn next(book: &Book, turn: u64) -> Value {
     }
 }
 
-/// What was acknowledged of somebody who comes and goes.
+/// Somebody who comes and goes: by themselves, or because an owner wants it.
+struct Guest {
+    name: &'static str,
+    comes: (&'static str, &'static str),
+    goes: (&'static str, &'static str),
+}
+
+const GUESTS: [Guest; 2] = [
+    Guest { name: "erin", comes: ("POST", "/groups/1/join"), goes: ("POST", "/groups/1/leave") },
+    Guest {
+        name: "frank",
+        comes: ("PUT", "/groups/1/members/frank"),
+        goes: ("DELETE", "/groups/1/members/frank"),
+    },
+];
+
+/// What was acknowledged of a guest.
 #[derive(Default)]
 struct Visits {
-    leaves: usize,
+    goings: usize,
     /// Inside after the last answer; unknown while a question is open.
     inside: Option<bool>,
 }
 
-/// Joins and leaves until the server is gone.
-async fn visit(user: User, visits: Arc<Mutex<Visits>>) {
-    let ask = async |verb: &str| {
-        let url = format!("{}/groups/1/{verb}", user.api.base);
-        let answer = user.api.http.post(url).bearer_auth(user.token()).send().await;
+/// Lets a guest come and go until the server is gone. `who` asks for it.
+async fn visit(who: User, guest: &'static Guest, visits: Arc<Mutex<Visits>>) {
+    let ask = async |(method, path): (&str, &str)| {
+        let url = format!("{}{path}", who.api.base);
+        let request = who.api.http.request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(who.token()).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     };
     loop {
         visits.lock().unwrap().inside = None;
-        // Joining twice is joining once.
-        if !ask("join").await {
-            return;
-        }
-        if !ask("leave").await {
+        // Coming twice is coming once.
+        if !ask(guest.comes).await || !ask(guest.goes).await {
             return;
         }
         let mut visits = visits.lock().unwrap();
-        visits.leaves += 1;
+        visits.goings += 1;
         visits.inside = Some(false);
     }
 }
@@ -181,8 +195,11 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
         users.push(server.api().register(name).await);
     }
     let watcher = server.api().register("dave").await;
-    let guest = server.api().register("erin").await;
-    let visits: Arc<Mutex<Visits>> = Arc::default();
+    // Whoever asks for a guest's visits: the guest, and the group's owner.
+    let erin = server.api().register("erin").await;
+    server.api().register("frank").await;
+    let hosts = [erin, users[0].clone()];
+    let visits: [Arc<Mutex<Visits>>; 2] = Default::default();
     let books: Vec<Arc<Mutex<Book>>> = users.iter().map(|_| Arc::default()).collect();
     let held = Arc::new(Mutex::new((BTreeMap::new(), 0)));
     let acks = Arc::new(AtomicU64::new(0));
@@ -193,7 +210,9 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
             .zip(&books)
             .map(|(user, book)| tokio::spawn(write(at(user), book.clone(), acks.clone())))
             .collect();
-        tasks.push(tokio::spawn(visit(at(&guest), visits.clone())));
+        for ((host, guest), visits) in hosts.iter().zip(&GUESTS).zip(&visits) {
+            tasks.push(tokio::spawn(visit(at(host), guest, visits.clone())));
+        }
         tasks.push(tokio::spawn(follow(at(&watcher), held.clone())));
         crate::harness::eventually("enough was acknowledged", async || {
             acks.load(Ordering::Relaxed) >= round * ACKS
@@ -206,27 +225,31 @@ async fn nothing_acknowledged_is_lost_or_there_twice() {
         server = Process::start(dir.path());
     }
     check(&server, &users, &books, &watcher, &held).await;
-    let visits = std::mem::take(&mut *visits.lock().unwrap());
-    check_visits(&server, &watcher, &visits).await;
+    for (guest, visits) in GUESTS.iter().zip(&visits) {
+        let visits = std::mem::take(&mut *visits.lock().unwrap());
+        check_visits(&server, &watcher, guest, &visits).await;
+    }
     assert_eq!(server.stop().await, Some(0));
 }
 
 /// Coming and going alternate, each told by exactly one notice, and none that was acknowledged is missing.
-async fn check_visits(server: &Process, watcher: &User, visits: &Visits) {
+async fn check_visits(server: &Process, watcher: &User, guest: &Guest, visits: &Visits) {
     let watcher = User { api: server.api(), ..watcher.clone() };
     let history = watcher.history(1).await;
     let told: Vec<&str> = history
         .iter()
-        .filter(|message| message["event"]["user"] == "erin")
+        .filter(|message| message["event"]["user"] == guest.name)
         .map(|message| message["event"]["kind"].as_str().unwrap())
         .collect();
     for (index, kind) in told.iter().enumerate() {
-        assert_eq!(*kind, if index % 2 == 0 { "joined" } else { "left" }, "{told:?}");
+        // An account begins inside.
+        let expected = if index % 2 == 0 { ["joined", "added"] } else { ["left", "removed"] };
+        assert!(expected.contains(kind), "{told:?}");
     }
-    let left = told.len() / 2;
-    assert!(left >= visits.leaves && visits.leaves > 0, "{left} of {}", visits.leaves);
+    let gone = told.len() / 2;
+    assert!(gone >= visits.goings && visits.goings > 0, "{gone} of {}", visits.goings);
     let members = watcher.ok("GET", "/conversations/1/members", None).await;
-    let inside = members["members"].as_array().unwrap().iter().any(|m| m["user"]["username"] == "erin");
+    let inside = members["members"].as_array().unwrap().iter().any(|m| m["user"]["username"] == guest.name);
     assert_eq!(inside, told.len() % 2 == 1, "the notices and the members differ");
     if let Some(expected) = visits.inside {
         assert_eq!(inside, expected);

@@ -44,6 +44,8 @@ async fn every_malformed_request_gets_its_documented_error() {
             "unprocessable",
         ),
         ("POST", messages.clone(), Some(json!([])), 400, "invalid_request"),
+        ("POST", "/groups".into(), Some(json!(["by-place"])), 400, "invalid_request"),
+        ("PATCH", "/me".into(), Some(json!(["A Name", null])), 400, "invalid_request"),
         ("PATCH", format!("{messages}/1"), Some(json!({"id": uuid(), "body": "x"})), 409, "conflict"),
         ("DELETE", format!("{messages}/1"), None, 409, "conflict"),
         ("PUT", format!("{messages}/1/reactions/x"), None, 422, "unprocessable"),

@@ -8,13 +8,19 @@
 )]
 
 mod crash;
+mod damage;
 mod docs;
+mod extras;
+mod frames;
 mod harness;
 mod http;
+mod logins;
 mod matrix;
 mod openapi;
+mod operation;
 mod process;
 mod sync;
 mod tls;
+mod volume;
 mod wire;
 mod ws;

@@ -14,7 +14,7 @@ const CALLERS: [&str; 8] =
 const OUTSIDE: [&str; 2] = ["outsider", "former"];
 
 /// What the callers get.
-enum Gets {
+pub(crate) enum Gets {
     /// All the same.
     All(u16),
     /// Those without a valid token 401, the others this.
@@ -40,7 +40,7 @@ impl Gets {
 
 /// Every operation, with what its body has (the message's text is the member's, and so is the one who
 /// changes it to be).
-fn rows() -> Vec<(&'static str, Value, Gets)> {
+pub(crate) fn rows() -> Vec<(&'static str, Value, Gets)> {
     let none = Value::Null;
     let text = json!({"id": uuid(), "body": "hello"});
     vec![
@@ -102,16 +102,16 @@ fn rows() -> Vec<(&'static str, Value, Gets)> {
     ]
 }
 
-struct World {
-    server: TestServer,
-    owner: User,
+pub(crate) struct World {
+    pub(crate) server: TestServer,
+    pub(crate) owner: User,
     member: User,
     disabled: User,
     guest_session: String,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = TestServer::start().await;
         let owner = server.user("owner").await;
         for name in ["moderator", "extra", "outsider", "former"] {
@@ -140,7 +140,7 @@ impl World {
     }
 
     /// A private group with everybody in their place, and the seq of a text of the member's.
-    async fn group(&self, name: &str) -> (i64, i64) {
+    pub(crate) async fn group(&self, name: &str) -> (i64, i64) {
         let group = self.owner.group(name, "private").await;
         for (name, role) in
             [("moderator", "moderator"), ("member", "member"), ("extra", "member"), ("former", "member")]
@@ -154,7 +154,7 @@ impl World {
     }
 
     /// One cell: the status and the body. Without a group: the same call about one that is not there.
-    async fn call(
+    pub(crate) async fn call(
         &self,
         operation: &str,
         body: &Value,
@@ -181,7 +181,7 @@ impl World {
                 body[name] = json!(format!("new-{caller}"));
             }
         }
-        if body.get("id").is_some() {
+        if body["id"].is_string() {
             body["id"] = json!(uuid());
         }
         let api = self.server.api();

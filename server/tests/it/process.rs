@@ -34,11 +34,14 @@ impl Process {
 
     /// With these arguments besides.
     pub(crate) fn with(data: &Path, arguments: &[&str]) -> Self {
-        let mut child = program(data, &[&["--listen", "127.0.0.1:0"], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = program(data, &[&["--listen", "127.0.0.1:0"], arguments].concat());
+        command.stderr(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Runs this command and waits until it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("Next: ") {

@@ -70,8 +70,8 @@ enum Step {
     Edit(prop::sample::Index),
     Delete(prop::sample::Index),
     React(usize, prop::sample::Index, bool),
-    /// The third user is added, or removed.
-    Member(bool),
+    /// The third user is added, or removed; by the owner, or by themselves.
+    Member(bool, bool),
     Topic(u8),
     Cut(usize),
     Connect(usize),
@@ -85,7 +85,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => at().prop_map(Step::Edit),
         1 => at().prop_map(Step::Delete),
         2 => (0..2_usize, at(), any::<bool>()).prop_map(|(user, at, on)| Step::React(user, at, on)),
-        2 => any::<bool>().prop_map(Step::Member),
+        2 => any::<(bool, bool)>().prop_map(|(add, by_themselves)| Step::Member(add, by_themselves)),
         1 => any::<u8>().prop_map(Step::Topic),
         1 => (0..2_usize).prop_map(Step::Cut),
         1 => (0..2_usize).prop_map(Step::Connect),
@@ -139,12 +139,17 @@ async fn run(steps: Vec<Step>) {
                 let method = if on { "PUT" } else { "DELETE" };
                 users[user].ok(method, &format!("{base}/{seq}/reactions/%F0%9F%91%8D"), None).await;
             }
-            Step::Member(add) => {
+            Step::Member(add, by_themselves) => {
                 let inside = stays.last().is_some_and(|stay| stay.1.is_none());
-                let method = if add { "PUT" } else { "DELETE" };
-                let path = format!("/groups/{conversation}/members/carol");
+                let group = format!("/groups/{conversation}");
+                let (who, method, path) = match (add, by_themselves) {
+                    (true, false) => (&users[0], "PUT", "members/carol"),
+                    (false, false) => (&users[0], "DELETE", "members/carol"),
+                    (true, true) => (&guest, "POST", "join"),
+                    (false, true) => (&guest, "POST", "leave"),
+                };
                 if add || inside {
-                    users[0].ok(method, &path, None).await;
+                    who.ok(method, &format!("{group}/{path}"), None).await;
                 }
                 let head =
                     users[0].ok("GET", &format!("/conversations/{conversation}"), None).await["head_rev"]

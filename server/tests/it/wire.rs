@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A connection of which nothing is done for us: pings are not answered, close frames neither.
-struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Raw {
-    async fn connect(user: &User) -> Self {
+    pub(crate) async fn connect(user: &User) -> Self {
         let address = user.api.base.split('/').nth(2).unwrap();
         let mut raw = Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() };
         let head = format!(
@@ -35,7 +35,7 @@ impl Raw {
     }
 
     /// Writes; whether the other side still listens shows in what it answers.
-    async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
@@ -49,7 +49,7 @@ impl Raw {
     }
 
     /// The next frame from the server: its opcode and its payload.
-    async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(crate) async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((head, length)) = header(&self.read)
                 && self.read.len() >= head + length
@@ -91,7 +91,7 @@ fn header(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// A client's frame. `first`: FIN, RSV and opcode.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [7, 1, 200, 31];
     let mut bytes = vec![first];
     match payload.len() {

@@ -52,9 +52,13 @@ impl Disk {
         is_low
     }
 
-    /// A write found no room.
+    /// A write found no room. Only the first of many is told of: a log of all of them would fill the disk
+    /// that is full.
     pub(super) fn refused(&self) {
-        *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let before = self.refused_at.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+        if before.is_none_or(|at| at.elapsed() >= LATELY) {
+            tracing::error!("the disk is full; what finds no room is refused");
+        }
     }
 
     /// Is the disk full or nearly so, as far as is known?

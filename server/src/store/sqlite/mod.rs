@@ -34,6 +34,7 @@ use writer::{Isolation, Writer};
 /// A chat database in one SQLite file.
 pub struct SqliteStore {
     epoch: String,
+    was_cut_off: bool,
     writer: Writer,
     readers: Readers,
     disk: Arc<Disk>,
@@ -43,10 +44,11 @@ impl SqliteStore {
     /// Opens (or makes) the database, brings its schema up to date and starts the writer, which
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
     pub fn open(opening: &Opening, sink: impl Sink) -> Result<Self, OpenError> {
-        let open::Opened { writer, epoch } = open::open(opening)?;
+        let open::Opened { writer, epoch, was_cut_off } = open::open(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
-        Ok(Self { epoch, writer: Writer::start(writer, disk.clone(), sink)?, readers, disk })
+        let writer = Writer::start(writer, disk.clone(), sink)?;
+        Ok(Self { epoch, was_cut_off, writer, readers, disk })
     }
 
     /// Queues a write. `weight`: bytes it holds while it waits, beyond its own size.
@@ -243,6 +245,9 @@ impl Store for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.readers.read(upkeep::check).await?;
         if self.disk.is_full() { Err(StoreError::StorageFull) } else { Ok(()) }
+    }
+    fn was_cut_off(&self) -> bool {
+        self.was_cut_off
     }
     async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError> {
         self.readers.read_slowly(move |db| upkeep::backup(db, &to)).await

@@ -90,6 +90,8 @@ pub enum OpenError {
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) epoch: String,
+    /// The last one to have it open did not close it.
+    pub(super) was_cut_off: bool,
 }
 
 pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
@@ -107,6 +109,10 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
         .mode(0o600)
         .open(path)
         .map_err(|source| OpenError::File { path: path.clone(), source })?;
+    // Closing folds the log into the database and removes it.
+    let mut log = path.clone().into_os_string();
+    log.push("-wal");
+    let was_cut_off = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
     let mut writer =
         Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(at)?;
     writer.busy_timeout(Duration::from_secs(5)).map_err(at)?;
@@ -136,7 +142,7 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     writer.set_prepared_statement_cache_capacity(256);
     writer.busy_timeout(LOCKED_WAIT).map_err(at)?;
     let epoch = ensure_epoch(&writer, path)?;
-    Ok(Opened { writer, epoch })
+    Ok(Opened { writer, epoch, was_cut_off })
 }
 
 /// A new random word.

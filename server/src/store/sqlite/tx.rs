@@ -86,7 +86,8 @@ pub(super) fn settle_sqlite(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
-            tracing::error!(%error, "the disk is full");
+            // One of many while it lasts; the writer tells of the first.
+            tracing::debug!(%error, "the disk is full");
             StoreError::StorageFull
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted) => {
