@@ -9,6 +9,9 @@ mod history;
 mod notes;
 mod open;
 mod outbox;
+mod salvage;
+#[cfg(test)]
+mod tests;
 
 pub use history::Span;
 pub use open::Opened;
@@ -16,7 +19,7 @@ pub use open::Opened;
 use crate::client::{Draft, Pending};
 use chat_shared::api::Conversation;
 use chat_shared::{ConversationId, Rev};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Row, Transaction};
 use std::fs::File;
 
 /// Messages of one conversation: some days of a busy one, and more than is scrolled back.
@@ -83,6 +86,11 @@ impl Cache {
             entered: self.entered()?,
             settings: self.settings()?,
         })
+    }
+
+    /// Row by row, so that one that cannot be read takes no other with it.
+    fn rows<T>(&self, select: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<Result<T>>> {
+        Ok(self.db.prepare(select)?.query_map([], read)?.collect())
     }
 
     /// In one transaction.

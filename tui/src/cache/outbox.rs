@@ -5,6 +5,10 @@ use crate::client::Pending;
 use chat_shared::{ConversationId, SendId, Seq};
 use rusqlite::{Row, params};
 
+/// Everything, in the order of its entry.
+pub(super) const SELECT: &str =
+    "SELECT id, conversation, body, reply_to, edits, entered_at, failed FROM outbox ORDER BY position";
+
 impl Cache {
     /// An entry, at the end; and the draft that it was is none any more.
     pub fn keep_pending(&mut self, pending: &Pending) -> Result<()> {
@@ -46,16 +50,12 @@ impl Cache {
 
     /// In the order of their entry.
     pub(super) fn outbox(&self) -> Result<Vec<Pending>> {
-        self.db
-            .prepare(
-                "SELECT id, conversation, body, reply_to, edits, entered_at, failed FROM outbox ORDER BY position",
-            )?
-            .query_map([], pending)?
-            .collect()
+        self.rows(SELECT, pending)?.into_iter().collect()
     }
 }
 
-fn pending(row: &Row<'_>) -> Result<Pending> {
+/// An entry, as [`SELECT`] has it.
+pub(super) fn pending(row: &Row<'_>) -> Result<Pending> {
     Ok(Pending {
         id: SendId::from_bytes(row.get(0)?),
         conversation: conversation(row, 1)?,
