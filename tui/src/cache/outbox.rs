@@ -32,12 +32,11 @@ impl Cache {
         })
     }
 
-    /// It was refused, or (`None`) is tried again.
-    pub fn mark_pending(&mut self, id: SendId, failed: Option<&str>) -> Result<()> {
+    /// They were refused, or (`None`) are tried again.
+    pub fn mark_pending(&mut self, ids: &[SendId], failed: Option<&str>) -> Result<()> {
         self.change_durably(|tx| {
-            tx.prepare_cached("UPDATE outbox SET failed = ?2 WHERE id = ?1")?
-                .execute(params![id.as_bytes(), failed])
-                .map(drop)
+            let mut mark = tx.prepare_cached("UPDATE outbox SET failed = ?2 WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| mark.execute(params![id.as_bytes(), failed]).map(drop))
         })
     }
 

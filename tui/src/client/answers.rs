@@ -168,7 +168,7 @@ impl Engine {
             }
             Done::Marked(conversation, Err(error)) => {
                 let reason = error.to_string();
-                self.news.push_back(Update::Refused { id: None, conversation, body: None, reason });
+                self.news.push_back(Update::Refused { id: None, conversation, draft: None, reason });
             }
         }
     }

@@ -258,7 +258,7 @@ impl Engine {
             self.news.push_back(Update::Refused {
                 id: None,
                 conversation,
-                body: None,
+                draft: None,
                 reason: detail.to_owned(),
             });
         } else if code.is_retryable() {

@@ -360,7 +360,7 @@ impl Engine {
             self.news.push_back(Update::Refused {
                 id: None,
                 conversation,
-                body: None,
+                draft: None,
                 reason: "the connection was lost before the server answered".into(),
             });
         }

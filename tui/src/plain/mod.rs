@@ -6,7 +6,7 @@
 
 mod input;
 
-use crate::client::{Answer, Call, Client, Connection, Pending, Request, Update, Want};
+use crate::client::{Answer, Call, Client, Connection, OutboxChange, Pending, Request, Update, Want};
 use crate::error::ClientError;
 use crate::home::Home;
 use crate::net::http::Account;
@@ -16,7 +16,7 @@ use chat_shared::display::SafeText;
 use chat_shared::limits::BODY_MAX_BYTES;
 use chat_shared::{ConversationId, SendId, Seq};
 use input::Input;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufRead as _, Read as _};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -43,7 +43,11 @@ struct Plain {
     connection: Connection,
     started: bool,
     waiting: Option<Waiting>,
-    outbox: BTreeMap<ConversationId, Vec<Pending>>,
+    /// Typed here, and neither in the outbox nor refused yet.
+    asked: HashSet<SendId>,
+    /// What waits to be sent, and how much of it was refused.
+    outbox: HashMap<SendId, Pending>,
+    refused: usize,
     /// Sent from here: told already.
     mine: HashSet<SendId>,
     /// Up to where messages were told, and up to what time changes.
@@ -62,7 +66,9 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
         connection: Connection::Connecting,
         started: false,
         waiting: None,
-        outbox: BTreeMap::new(),
+        asked: HashSet::new(),
+        outbox: HashMap::new(),
+        refused: 0,
         mine: HashSet::new(),
         told: BTreeMap::new(),
         over: None,
@@ -116,21 +122,20 @@ impl Plain {
 
     /// How much is still to be sent?
     fn sending(&self) -> usize {
-        self.outbox.values().flatten().filter(|pending| pending.failed.is_none()).count()
+        self.asked.len() + self.outbox.len() - self.refused
     }
 
     fn end(&self) -> Result<(), ClientError> {
         if let Some(reason) = &self.over {
             return Err(ClientError::Closed(reason.clone()));
         }
-        let failed = self.outbox.values().flatten().filter(|pending| pending.failed.is_some()).count();
-        let waiting = self.outbox.values().flatten().count() - failed;
+        let waiting = self.outbox.len() - self.refused;
         if waiting > 0 {
             print(&format!("({waiting} wait and are sent the next time)\n"))?;
         }
-        match failed {
+        match self.refused {
             0 => Ok(()),
-            _ => Err(ClientError::Other(format!("messages that were refused: {failed}; they are kept."))),
+            n => Err(ClientError::Other(format!("messages that were refused: {n}; they are kept."))),
         }
     }
 
@@ -143,7 +148,7 @@ impl Plain {
                     let id = SendId::from_uuid(Uuid::now_v7());
                     self.client.ask(Request::Send { id, conversation, body, reply_to });
                     // It is in the outbox, or refused, before the end of the input counts.
-                    self.outbox.entry(conversation).or_default().push(placeholder(id, conversation));
+                    self.asked.insert(id);
                 }
                 None => print("(error) say where first: /to #group or /to @user\n")?,
             },
@@ -224,9 +229,7 @@ impl Plain {
                     self.conversations.insert(conversation.id, conversation);
                 }
                 for pending in start.outbox {
-                    self.mine.insert(pending.id);
-                    self.tell_pending(&pending)?;
-                    self.outbox.entry(pending.conversation).or_default().push(pending);
+                    self.added(pending)?;
                 }
             }
             Update::Connection(connection) => self.connected(connection)?,
@@ -258,17 +261,14 @@ impl Plain {
                 print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
                 self.show_history(id)?;
             }
-            Update::Outbox(id, pending) => self.sent(id, pending)?,
-            Update::Refused { id, conversation, body, reason } => {
-                if let Some(waiting) = self.outbox.get_mut(&conversation) {
-                    waiting.retain(|pending| Some(pending.id) != id);
+            Update::Outbox(_, change) => self.outbox(change)?,
+            Update::Refused { id, conversation, draft, reason } => {
+                if let Some(id) = id {
+                    self.asked.remove(&id);
                 }
-                let body = SafeText::line(body.as_deref().unwrap_or_default()).to_string();
-                print(&format!(
-                    "(failed) {}: {}: {body}\n",
-                    self.name(conversation),
-                    SafeText::line(&reason)
-                ))?;
+                let text = block(&draft.unwrap_or_default().text);
+                let (name, reason) = (self.name(conversation), SafeText::line(&reason));
+                print(&format!("(failed) {name}: {reason}: {text}\n"))?;
             }
             Update::Answer(DIRECT, answer) => match answer {
                 Ok(Answer::Conversation(id)) => self.arrive(id)?,
@@ -364,34 +364,35 @@ impl Plain {
         }
     }
 
-    /// Tells what has become of what was typed.
-    fn sent(&mut self, id: ConversationId, now: Vec<Pending>) -> Result<(), ClientError> {
-        let before = self.outbox.remove(&id).unwrap_or_default();
-        let known = |pending: &Pending| before.iter().find(|old| old.id == pending.id);
-        // Asked for, but not in the outbox yet.
-        let mut later = Vec::new();
-        for old in &before {
-            if now.iter().any(|pending| pending.id == old.id) {
-                continue;
-            }
-            if old.body.is_empty() {
-                later.push(old.clone());
-            } else {
-                print(&format!("(sent) {}: {}\n", self.name(id), text(old)))?;
-            }
-        }
-        for pending in &now {
-            self.mine.insert(pending.id);
-            if known(pending).is_none_or(|old| old.body.is_empty() || old.failed != pending.failed) {
-                self.tell_pending(pending)?;
-            }
-        }
-        self.outbox.insert(id, now.into_iter().chain(later).collect());
+    fn added(&mut self, pending: Pending) -> Result<(), ClientError> {
+        self.asked.remove(&pending.id);
+        self.mine.insert(pending.id);
+        self.refused += usize::from(pending.failed.is_some());
+        self.tell_pending(&pending)?;
+        self.outbox.insert(pending.id, pending);
         Ok(())
     }
 
+    /// Tells what has become of what was typed.
+    fn outbox(&mut self, change: OutboxChange) -> Result<(), ClientError> {
+        match change {
+            OutboxChange::Added(pending) => self.added(pending),
+            OutboxChange::Marked(id, failed) => {
+                let Some(mut pending) = self.outbox.remove(&id) else { return Ok(()) };
+                self.refused -= usize::from(pending.failed.is_some());
+                pending.failed = failed;
+                self.added(pending)
+            }
+            OutboxChange::Gone(id) => {
+                let Some(pending) = self.outbox.remove(&id) else { return Ok(()) };
+                self.refused -= usize::from(pending.failed.is_some());
+                print(&format!("(sent) {}: {}\n", self.name(pending.conversation), block(&pending.body)))
+            }
+        }
+    }
+
     fn tell_pending(&self, pending: &Pending) -> Result<(), ClientError> {
-        let (name, text) = (self.name(pending.conversation), text(pending));
+        let (name, text) = (self.name(pending.conversation), block(&pending.body));
         match &pending.failed {
             None => print(&format!("(pending) {name}: {text}\n")),
             Some(reason) => print(&format!("(failed) {name}: {}: {text}\n", SafeText::line(reason))),
@@ -399,19 +400,7 @@ impl Plain {
     }
 }
 
-fn text(pending: &Pending) -> String {
-    SafeText::block(&pending.body).as_ref().replace('\n', "\n    ")
-}
-
-/// Stands for a message until the client has it on the disk.
-fn placeholder(id: SendId, conversation: ConversationId) -> Pending {
-    Pending {
-        id,
-        conversation,
-        body: String::new(),
-        reply_to: None,
-        edits: None,
-        entered_at: 0,
-        failed: None,
-    }
+/// A text whose later lines cannot pass for lines of this program.
+fn block(text: &str) -> String {
+    SafeText::block(text).as_ref().replace('\n', "\n    ")
 }

@@ -1,7 +1,7 @@
 //! What the client tells becomes state.
 
 use super::go;
-use crate::client::{Connection, Request, Start, Update};
+use crate::client::{Connection, OutboxChange, Request, Start, Update};
 use crate::effect::Effect;
 use crate::error::ClientError;
 use crate::state::rooms::is_muted;
@@ -74,12 +74,10 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
                 }
             }
         }
-        Update::Outbox(id, pending) => {
-            let failed = pending.iter().filter(|pending| pending.failed.is_some()).count();
-            let place = state.place_of(id);
-            let before = place.timeline.pending.iter().filter(|pending| pending.failed.is_some()).count();
-            place.timeline.pending = pending;
-            if failed > before {
+        Update::Outbox(id, change) => {
+            let failed = matches!(change, OutboxChange::Marked(_, Some(_)));
+            state.place_of(id).outbox(change);
+            if failed {
                 let name = state.rooms.get(id).map(name_of).unwrap_or_default();
                 state.say(
                     Tone::Bad,
@@ -87,16 +85,12 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
                 );
             }
         }
-        Update::Refused { conversation, body, reason, .. } => {
+        Update::Refused { conversation, draft, reason, .. } => {
             state.say(Tone::Bad, reason);
-            if let Some(body) = body {
+            if let Some(draft) = draft {
                 let now = state.now;
                 let place = state.place_of(conversation);
-                let text = match place.editor.text() {
-                    "" => body,
-                    text => format!("{body}\n{text}"),
-                };
-                place.editor.set_text(&text);
+                place.give_back(draft);
                 place.save_at = Some(now);
             }
         }
@@ -158,7 +152,7 @@ fn begin(state: &mut State, start: Start, out: &mut Vec<Effect>) {
     }
     for pending in start.outbox {
         let place = state.place_of(pending.conversation);
-        place.timeline.pending.push(pending);
+        place.timeline.pending.push_back(pending);
     }
     choose(state, out);
 }

@@ -7,7 +7,7 @@ use chat_server::listener::{Drain, DrainHandle};
 use chat_shared::api::{Conversation, Message, MessagePage, SendRequest, Session};
 use chat_shared::text::MessageBody;
 use chat_shared::{ConversationId, Rev, SendId, Seq};
-use chat_tui::client::{Client, Connection, Pending, Request, Start, Update};
+use chat_tui::client::{Client, Connection, Draft, OutboxChange, Pending, Request, Start, Update};
 use chat_tui::home::Home;
 use chat_tui::net::http::{Account, Http};
 use serde_json::json;
@@ -186,7 +186,9 @@ pub(crate) struct Face {
     pub(crate) cursors: BTreeMap<ConversationId, Rev>,
     pub(crate) outbox: BTreeMap<ConversationId, Vec<Pending>>,
     pub(crate) notices: Vec<String>,
-    pub(crate) refused: Vec<(Option<String>, String)>,
+    /// How many changes of it were told.
+    pub(crate) outbox_changes: usize,
+    pub(crate) refused: Vec<(Option<Draft>, String)>,
     pub(crate) answers: BTreeMap<u64, Result<chat_tui::client::Answer, String>>,
     pub(crate) resets: usize,
     pub(crate) logged_out: Option<String>,
@@ -215,6 +217,7 @@ impl Face {
             spans: BTreeMap::new(),
             cursors: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            outbox_changes: 0,
             notices: Vec::new(),
             refused: Vec::new(),
             answers: BTreeMap::new(),
@@ -337,10 +340,20 @@ impl Face {
                 self.put(conversation, messages);
             }
             Update::LoadFailed(..) => self.failed_loads += 1,
-            Update::Outbox(id, pending) => {
-                self.outbox.insert(id, pending);
+            Update::Outbox(id, change) => {
+                self.outbox_changes += 1;
+                let queue = self.outbox.entry(id).or_default();
+                let at = |queue: &[Pending], id| queue.iter().position(|pending| pending.id == id).unwrap();
+                match change {
+                    OutboxChange::Added(pending) => queue.push(pending),
+                    OutboxChange::Marked(id, failed) => {
+                        let at = at(queue, id);
+                        queue[at].failed = failed;
+                    }
+                    OutboxChange::Gone(id) => drop(queue.remove(at(queue, id))),
+                }
             }
-            Update::Refused { body, reason, .. } => self.refused.push((body, reason)),
+            Update::Refused { draft, reason, .. } => self.refused.push((draft, reason)),
             Update::Answer(ticket, answer) => {
                 self.answers.insert(ticket, answer.map_err(|error| error.to_string()));
             }
