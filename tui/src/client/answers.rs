@@ -177,7 +177,7 @@ impl Engine {
         match error {
             ClientError::NotLoggedIn => self.logged_out("you are not logged in any more".to_owned()),
             ClientError::Closed(reason) => self.stopped(reason),
-            error if code(&error) == Some(ErrorCode::Unauthorized) => self.logged_out(error.to_string()),
+            error if error.ends_session() => self.logged_out(error.to_string()),
             ClientError::Other(reason) => self.stopped(reason),
             error => {
                 let asked = match &error {

@@ -423,4 +423,50 @@ mod tests {
         // A clock that was set back tells nothing.
         assert!(!slept(s(15), None));
     }
+
+    /// An engine that thinks it is connected, and has looked at its clocks just now.
+    fn connected() -> (tempfile::TempDir, Engine) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        let session = serde_json::json!({
+            "access_token": "a", "token_type": "Bearer", "expires_in": 900, "refresh_token": "r",
+            "refresh_expires_in": 900, "session_id": "s",
+            "user": {"id": 1, "username": "alice", "display_name": "Alice", "created_at": 0}
+        });
+        let session = serde_json::from_value(session).unwrap();
+        Account::store(&home, "http://127.0.0.1:1", &session, false).unwrap();
+        let account = Account::open(&home, None).unwrap();
+        let mut engine = Engine::new(&home, account, mpsc::unbounded_channel().0).unwrap();
+        engine.link = Link::Up(Instant::now());
+        (dir, engine)
+    }
+
+    #[tokio::test]
+    async fn after_sleep_the_connection_is_given_up_and_made_anew_at_once() {
+        let (_dir, mut engine) = connected();
+        assert!(!engine.time(), "nothing has happened");
+        assert!(engine.is_up());
+        // An hour by the wall, and next to nothing by the clock that stands still in sleep.
+        engine.clocks.1 -= Duration::from_secs(3600);
+        assert!(engine.time());
+        assert!(matches!(engine.link, Link::Connecting(_)), "{:?}", engine.link);
+
+        // A long wait for the next attempt is over as well; a session that has ended is not revived.
+        engine.link = Link::Waiting(Instant::now() + Duration::from_secs(60));
+        engine.clocks.1 -= Duration::from_secs(3600);
+        engine.time();
+        assert!(matches!(engine.link, Link::Connecting(_)), "{:?}", engine.link);
+        engine.link = Link::LoggedOut;
+        engine.clocks.1 -= Duration::from_secs(3600);
+        assert!(!engine.time());
+        assert!(matches!(engine.link, Link::LoggedOut));
+    }
+
+    #[tokio::test]
+    async fn a_wall_clock_that_is_set_back_is_no_sleep() {
+        let (_dir, mut engine) = connected();
+        engine.clocks.1 += Duration::from_secs(3600);
+        assert!(!engine.time());
+        assert!(engine.is_up());
+    }
 }
