@@ -13,7 +13,7 @@ use crate::event::{Event, Timed};
 use crate::home::Home;
 use crate::keymap::Key;
 use crate::state::{Form, Screen, State};
-use crate::terminal::{self, Osc, Terminal};
+use crate::terminal::{self, HangUp, Osc, Terminal};
 use crate::theme::ThemeName;
 use crate::update::update;
 use crate::view;
@@ -153,14 +153,17 @@ impl App {
     /// Until the end, which is the same when the terminal is gone: what was written is kept.
     async fn run(mut self, input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
         let ran = self.take_all(input).await;
+        let gone = terminal::is_gone();
         self.end().await;
-        ran
+        // What could not be written to a terminal that is not there is no failure.
+        if gone { Ok(()) } else { ran }
     }
 
     async fn take_all(&mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut resumed = signal(SignalKind::from_raw(18))?;
+        let mut terminal = HangUp::watch()?;
         let first = tokio::time::Instant::now() + FIRST_FRAME;
         let mut waits = self.source.is_starting();
         while !self.quit {
@@ -174,6 +177,7 @@ impl App {
                 biased;
                 _ = terminate.recv() => break,
                 _ = hang_up.recv() => break,
+                () = terminal.wait() => break,
                 _ = resumed.recv() => {
                     self.terminal.resume()?;
                     Some(resize())
