@@ -67,7 +67,14 @@ pub async fn start(
     let mut state = State::new(config, theme, zone, terminal::size());
     state.auto_theme = if config_is_auto(&state) { theme } else { auto };
     state.now = now();
-    for mistake in mistakes {
+    // Of several notes only the last is seen at once.
+    let summary = match &mistakes[..] {
+        [] | [_] => None,
+        all => {
+            Some(format!("{} mistakes in the configuration: chat-tui --check-config tells them.", all.len()))
+        }
+    };
+    for mistake in mistakes.into_iter().chain(summary) {
         state.say(crate::state::Tone::Bad, mistake);
     }
     state.servers = servers(home.as_ref());
