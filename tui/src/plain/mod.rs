@@ -17,7 +17,7 @@ use chat_shared::limits::BODY_MAX_BYTES;
 use chat_shared::{ConversationId, SendId, Seq};
 use input::Input;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead, Read as _};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -38,6 +38,7 @@ enum Waiting {
 
 struct Plain {
     client: Client,
+    server: String,
     conversations: BTreeMap<ConversationId, Conversation>,
     current: Option<ConversationId>,
     connection: Connection,
@@ -52,15 +53,21 @@ struct Plain {
     mine: HashSet<SendId>,
     /// Up to where messages were told, and up to what time changes.
     told: BTreeMap<ConversationId, (Seq, i64)>,
+    /// Why there is no connection, while the next attempt is waited for.
+    offline: Option<String>,
+    /// It was asked to end whatever waits.
+    quit: bool,
     over: Option<String>,
 }
 
 /// Runs until the end of the input, `/quit` or the end of the session.
 pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
+    let server = account.server().to_owned();
     let (client, mut updates) = Client::start(home, account)?;
     let mut lines = stdin();
     let mut plain = Plain {
         client,
+        server,
         conversations: BTreeMap::new(),
         current: None,
         connection: Connection::Connecting,
@@ -71,6 +78,8 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
         refused: 0,
         mine: HashSet::new(),
         told: BTreeMap::new(),
+        offline: None,
+        quit: false,
         over: None,
     };
     let mut open = true;
@@ -88,7 +97,7 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
             },
         }
         let nothing_waits = plain.started && plain.waiting.is_none() && plain.sending() == 0;
-        if plain.over.is_some() || (!open && nothing_waits) {
+        if plain.over.is_some() || (!open && (nothing_waits || plain.offline.is_some())) {
             plain.client.ask(Request::Quit);
         }
     }
@@ -100,11 +109,7 @@ fn stdin() -> mpsc::Receiver<String> {
     std::thread::spawn(move || {
         let mut input = io::stdin().lock();
         loop {
-            let mut line = Vec::new();
-            match input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return,
-            }
+            let Ok(Some(line)) = read_line(&mut input) else { return };
             let line = String::from_utf8_lossy(&line).into_owned();
             if send.blocking_send(line).is_err() {
                 return;
@@ -112,6 +117,19 @@ fn stdin() -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+/// The next line; of one that is longer than any can be the rest is passed over, and its beginning is too long
+/// to be taken for a message.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') && line.len() as u64 == LINE_MAX {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(line))
 }
 
 impl Plain {
@@ -133,9 +151,12 @@ impl Plain {
         if waiting > 0 {
             print(&format!("({waiting} wait and are sent the next time)\n"))?;
         }
-        match self.refused {
-            0 => Ok(()),
-            n => Err(ClientError::Other(format!("messages that were refused: {n}; they are kept."))),
+        match (self.refused, &self.offline) {
+            (0, Some(detail)) if waiting > 0 && !self.quit => {
+                Err(ClientError::Unreachable { server: self.server.clone(), detail: detail.clone() })
+            }
+            (0, _) => Ok(()),
+            (n, _) => Err(ClientError::Other(format!("messages that were refused: {n}; they are kept."))),
         }
     }
 
@@ -175,6 +196,7 @@ impl Plain {
             },
             Ok(Input::Help) => print(&format!("{}\n", input::HELP))?,
             Ok(Input::Quit) => {
+                self.quit = true;
                 self.client.ask(Request::Quit);
                 return Ok(false);
             }
@@ -217,6 +239,8 @@ impl Plain {
     fn arrive(&mut self, id: ConversationId) -> Result<(), ClientError> {
         self.waiting = None;
         self.current = Some(id);
+        // From now on what is missed of it is read, and not only counted.
+        self.client.ask(Request::Open(id));
         print(&format!("(to {})\n", self.name(id)))
     }
 
@@ -258,8 +282,10 @@ impl Plain {
                 self.page(conversation, from, to, messages)?
             }
             Update::LoadFailed(id, _, error) => {
-                print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
-                self.show_history(id)?;
+                if matches!(&self.waiting, Some(Waiting::History { id: asked, .. }) if *asked == id) {
+                    print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
+                    self.show_history(id)?;
+                }
             }
             Update::Outbox(_, change) => self.outbox(change)?,
             Update::Refused { id, conversation, draft, reason } => {
@@ -291,9 +317,14 @@ impl Plain {
     }
 
     fn connected(&mut self, connection: Connection) -> Result<(), ClientError> {
+        self.offline = None;
         match &connection {
-            Connection::Online { .. } => print("(online)\n")?,
+            Connection::Online { .. } => {
+                print("(online)\n")?;
+                self.tell_missed()?;
+            }
             Connection::Waiting { retry_in, reason } => {
+                self.offline = Some(reason.clone());
                 let seconds = retry_in.as_secs().max(1);
                 print(&format!("(offline: {}; again in {seconds} s)\n", SafeText::line(reason)))?;
             }
@@ -306,6 +337,21 @@ impl Plain {
         }
         self.connection = connection;
         self.go_on()
+    }
+
+    /// Says where something was said of which nothing was told.
+    fn tell_missed(&mut self) -> Result<(), ClientError> {
+        for (id, conversation) in &self.conversations {
+            let told = self.told.entry(*id).or_insert((conversation.last_seq, 0));
+            if conversation.last_seq > told.0 {
+                told.0 = conversation.last_seq;
+                if let unread @ 1.. = conversation.unread {
+                    let name = self.name(*id);
+                    print(&format!("({unread} unread in {name}: /to {name} and /history show it)\n"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn message(&mut self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
@@ -336,7 +382,7 @@ impl Plain {
             let (seq, changed) = self.told.get(&id).copied().unwrap_or((last, 0));
             if to > seq && last > seq {
                 self.told.insert(id, (last, changed));
-                print(&format!("(much was said in {}: /history shows it)\n", self.name(id)))?;
+                print(&format!("(more was said in {}: /history shows it)\n", self.name(id)))?;
             }
             return Ok(());
         };
