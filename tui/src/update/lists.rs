@@ -288,8 +288,9 @@ pub(super) fn notes(state: &mut State) {
 
 /// Asks for a text to find.
 pub(super) fn ask_search(state: &mut State) {
+    let held = state.place().map_or(0, |place| place.timeline.shown().count());
     state.overlays.push(Overlay::Question(Box::new(Question {
-        title: "Find among the messages that are held here".into(),
+        title: format!("Find among the {held} messages that are held here"),
         editor: Editor::default(),
         secret: false,
         purpose: Asked::Search,

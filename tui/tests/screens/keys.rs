@@ -382,6 +382,25 @@ fn what_was_searched_for_is_found_above() {
 }
 
 #[test]
+fn the_search_says_among_how_many_messages_it_looks() {
+    let mut script = script();
+    let held = script.state.place().unwrap().timeline.shown().count();
+    assert!(held > 0);
+    script.press("<ctrl-f>");
+    let Some(Overlay::Question(question)) = script.state.overlays.last() else { panic!("no question") };
+    assert_eq!(question.title, format!("Find among the {held} messages that are held here"));
+}
+
+#[test]
+fn code_is_copied_as_it_was_written() {
+    let mut script = script();
+    let body = format!("look:\n```rust\n\tlet long = \"{}\";\n\n  x\n```", "a  b ".repeat(40));
+    arrives(&mut script, &body);
+    script.press("<ctrl-s>y");
+    assert!(script.effects.contains(&Effect::Copy(body)), "{:?}", script.effects);
+}
+
+#[test]
 fn text_that_was_not_stored_comes_back_into_the_line() {
     let mut script = script();
     script.answers = false;
