@@ -1,7 +1,7 @@
 //! Opening: the lock, the schema, and what is done with a file that cannot be used.
 
 use super::history::COUNT_AFTER;
-use super::{Cache, Result, salvage};
+use super::{Cache, Result, is_damage, salvage};
 use crate::home::Home;
 use rusqlite::{Connection, ErrorCode};
 use rusqlite_migration::{M, Migrations};
@@ -37,6 +37,9 @@ CREATE TABLE entered (
 CREATE INDEX entered_conversation ON entered (conversation, position);
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
+
+/// The version of a file that is to be put aside.
+pub(super) const CONDEMNED: i64 = -1;
 
 /// A cache, and what a user should know about it.
 #[derive(Debug)]
@@ -155,8 +158,10 @@ pub(super) fn open_file(path: &Path) -> std::result::Result<Connection, Unusable
         db.busy_timeout(Duration::from_secs(1))?;
         // Before anything is written.
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version > 1 {
-            return Ok(Err(Unusable::Newer));
+        match version {
+            CONDEMNED => return Ok(Err(Unusable::Damaged("it was found so before".to_owned()))),
+            2.. => return Ok(Err(Unusable::Newer)),
+            _ => {}
         }
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
@@ -180,7 +185,7 @@ fn migration(error: rusqlite_migration::Error) -> rusqlite::Error {
 fn unusable(error: rusqlite::Error) -> Unusable {
     let text = error.to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Unusable::Damaged(text),
+        _ if is_damage(&error) => Unusable::Damaged(text),
         Some(ErrorCode::Unknown) | None => Unusable::Damaged(text),
         Some(_) => Unusable::Unreachable(text),
     }

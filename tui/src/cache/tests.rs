@@ -46,6 +46,10 @@ fn messages(id: i64, seqs: std::ops::RangeInclusive<i64>) -> Vec<Message> {
     seqs.map(|seq| message(id, seq, seq)).collect()
 }
 
+fn span(id: i64, seqs: std::ops::RangeInclusive<i64>) -> Span {
+    Span { from: seq(*seqs.start()), to: seq(*seqs.end()), messages: messages(id, seqs) }
+}
+
 fn pending(n: u128, conversation: i64, body: &str) -> Pending {
     Pending {
         id: SendId::from_uuid(Uuid::from_u128(n)),
@@ -174,6 +178,37 @@ fn one_row_that_cannot_be_read_takes_no_other_with_it() {
 }
 
 #[test]
+fn damage_that_shows_only_later_is_mended_at_the_next_start() {
+    let (dir, home) = home();
+    filled(&home);
+    let db = Connection::open(file(&home)).unwrap();
+    let page: isize = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'messages'", [], |row| row.get(0))
+        .unwrap();
+    let size: isize = db.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    drop(db);
+    let mut bytes = fs::read(file(&home)).unwrap();
+    let at = |page: isize| usize::try_from(page * size).unwrap();
+    bytes[at(page - 1)..at(page)].fill(0xAA);
+    fs::write(file(&home), bytes).unwrap();
+
+    let mut opened = open(&home);
+    assert!(opened.notices.is_empty(), "{:?}", opened.notices);
+    let error = opened.cache.keep_span(id(1), &span(1, 1..=3)).unwrap_err();
+    assert!(is_damage(&error), "{error}");
+    opened.cache.condemn();
+    // What is written until the end is saved as well, if it can be.
+    opened.cache.keep_pending(&pending(4, 1, "fourth")).unwrap();
+    drop(opened);
+    let opened = open(&home);
+    assert_eq!(opened.notices.len(), 1, "{:?}", opened.notices);
+    let stored = opened.cache.stored().unwrap();
+    assert_eq!(bodies(&stored), ["first", "second", "third", "fourth"]);
+    assert_eq!(stored.drafts.len(), 1);
+    assert!(!aside(dir.path()).is_empty());
+}
+
+#[test]
 fn a_file_of_a_newer_version_is_left_as_it_is() {
     let (dir, home) = home();
     filled(&home);
@@ -229,7 +264,7 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_is_there() {
     cache.db.pragma_update(None, "max_page_count", pages).unwrap();
     let long = "x".repeat(16 << 10);
     let refused = cache.keep_pending(&pending(2, 1, &long)).unwrap_err();
-    assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
+    assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::DiskFull));
     assert!(cache.keep_draft(id(2), &draft(&long)).is_err());
     // A draft goes with the message that it became, or stays.
     let stored = cache.stored().unwrap();

@@ -41,10 +41,20 @@ impl Engine {
     pub(super) fn note(&mut self, conversation: Option<ConversationId>, written: cache::Result<()>) {
         let Err(error) = written else { return };
         self.unkept.extend(conversation);
-        if !self.warned {
-            self.warned = true;
-            self.news.push_back(Update::Notice(format!("The cache cannot be written: {error}.")));
+        let is_damage = cache::is_damage(&error);
+        if is_damage {
+            self.cache.condemn();
         }
+        if self.warned {
+            return;
+        }
+        self.warned = true;
+        let notice = if is_damage {
+            format!("The cache is damaged ({error}): the next start makes it anew, with what you wrote.")
+        } else {
+            format!("The cache cannot be written: {error}.")
+        };
+        self.news.push_back(Update::Notice(notice));
     }
 
     /// The conversation was followed from this rev to its cursor, by these messages.
