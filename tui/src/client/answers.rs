@@ -3,8 +3,9 @@
 use super::calls::{self, Brought};
 use super::catchup::{Caught, catch_up};
 use super::follow::FAR;
+use super::link::GiveUp;
 use super::loader;
-use super::run::{Engine, GiveUp};
+use super::run::Engine;
 use super::{Call, Connection, Ticket, Update, Want};
 use crate::cache::Span;
 use crate::error::ClientError;

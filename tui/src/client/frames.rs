@@ -2,8 +2,9 @@
 
 use super::answers::Done;
 use super::follow::{Event, Step};
+use super::link::{GiveUp, Link};
 use super::room::Room;
-use super::run::{Engine, GiveUp, Link};
+use super::run::Engine;
 use super::{Connection, Update, catchup};
 use chat_shared::api::{Conversation, Message};
 use chat_shared::frame::{ServerFrame, ServerInfo};

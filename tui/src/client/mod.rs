@@ -11,6 +11,7 @@ mod catchup;
 mod counts;
 mod follow;
 mod frames;
+mod link;
 mod loader;
 #[cfg(test)]
 mod model;

@@ -1,7 +1,8 @@
 //! What the interface asks.
 
+use super::link::Link;
 use super::loader::now_ms;
-use super::run::{Engine, Link};
+use super::run::Engine;
 use super::{Draft, OutboxChange, Pending, Request, Update};
 use chat_shared::frame::ClientFrame;
 use chat_shared::{ConversationId, SendId, Seq};

@@ -5,17 +5,19 @@
 //! nothing: what a line does is a request to the client.
 
 mod input;
+mod show;
 
-use crate::client::{Answer, Call, Client, Connection, OutboxChange, Pending, Request, Update, Want};
+use crate::client::{Answer, Call, Client, Connection, Pending, Request, Update};
 use crate::error::ClientError;
 use crate::home::Home;
 use crate::net::http::Account;
-use crate::oneshot::{Target, as_text, name_of, print};
+use crate::oneshot::{Target, name_of, print};
 use chat_shared::api::{Conversation, Message};
 use chat_shared::display::SafeText;
 use chat_shared::limits::BODY_MAX_BYTES;
 use chat_shared::{ConversationId, SendId, Seq};
 use input::Input;
+use show::block;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufRead, Read as _};
 use tokio::sync::mpsc;
@@ -338,115 +340,4 @@ impl Plain {
         self.connection = connection;
         self.go_on()
     }
-
-    /// Says where something was said of which nothing was told.
-    fn tell_missed(&mut self) -> Result<(), ClientError> {
-        for (id, conversation) in &self.conversations {
-            let told = self.told.entry(*id).or_insert((conversation.last_seq, 0));
-            if conversation.last_seq > told.0 {
-                told.0 = conversation.last_seq;
-                if let unread @ 1.. = conversation.unread {
-                    let name = self.name(*id);
-                    print(&format!("({unread} unread in {name}: /to {name} and /history show it)\n"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn message(&mut self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
-        let (seq, changed) = self.told.get(&id).copied().unwrap_or((Seq::MIN, 0));
-        let change = message.edited_at.max(message.deleted_at).unwrap_or(0);
-        self.told.insert(id, (seq.max(message.seq), changed.max(change)));
-        let own = message.id.is_some_and(|id| self.mine.contains(&id)) && change == 0;
-        if (message.seq > seq && !own) || (message.seq <= seq && change > changed) {
-            self.show(id, message)?;
-        }
-        Ok(())
-    }
-
-    fn show(&self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
-        print(&as_text(message, &format!("{} {}", self.name(id), message.seq)))
-    }
-
-    fn page(
-        &mut self,
-        id: ConversationId,
-        from: Seq,
-        to: Seq,
-        page: Vec<Message>,
-    ) -> Result<(), ClientError> {
-        let last = self.conversations.get(&id).map_or(Seq::MIN, |conversation| conversation.last_seq);
-        let Some(Waiting::History { id: asked, count, messages }) = &mut self.waiting else {
-            // More was missed than is told one by one.
-            let (seq, changed) = self.told.get(&id).copied().unwrap_or((last, 0));
-            if to > seq && last > seq {
-                self.told.insert(id, (last, changed));
-                print(&format!("(more was said in {}: /history shows it)\n", self.name(id)))?;
-            }
-            return Ok(());
-        };
-        if *asked != id || (messages.is_empty() && to < last) {
-            return Ok(());
-        }
-        messages.extend(page.into_iter().map(|message| (message.seq, message)));
-        if messages.len() < *count && from > Seq::MIN {
-            self.client.ask(Request::Load(id, Want::Before(from)));
-            return Ok(());
-        }
-        self.show_history(id)
-    }
-
-    fn show_history(&mut self, id: ConversationId) -> Result<(), ClientError> {
-        match self.waiting.take() {
-            Some(Waiting::History { id: asked, count, messages }) if asked == id => {
-                let skipped = messages.len().saturating_sub(count);
-                messages.values().skip(skipped).try_for_each(|message| self.show(id, message))
-            }
-            other => {
-                self.waiting = other;
-                Ok(())
-            }
-        }
-    }
-
-    fn added(&mut self, pending: Pending) -> Result<(), ClientError> {
-        self.asked.remove(&pending.id);
-        self.mine.insert(pending.id);
-        self.refused += usize::from(pending.failed.is_some());
-        self.tell_pending(&pending)?;
-        self.outbox.insert(pending.id, pending);
-        Ok(())
-    }
-
-    /// Tells what has become of what was typed.
-    fn outbox(&mut self, change: OutboxChange) -> Result<(), ClientError> {
-        match change {
-            OutboxChange::Added(pending) => self.added(pending),
-            OutboxChange::Marked(id, failed) => {
-                let Some(mut pending) = self.outbox.remove(&id) else { return Ok(()) };
-                self.refused -= usize::from(pending.failed.is_some());
-                pending.failed = failed;
-                self.added(pending)
-            }
-            OutboxChange::Gone(id) => {
-                let Some(pending) = self.outbox.remove(&id) else { return Ok(()) };
-                self.refused -= usize::from(pending.failed.is_some());
-                print(&format!("(sent) {}: {}\n", self.name(pending.conversation), block(&pending.body)))
-            }
-        }
-    }
-
-    fn tell_pending(&self, pending: &Pending) -> Result<(), ClientError> {
-        let (name, text) = (self.name(pending.conversation), block(&pending.body));
-        match &pending.failed {
-            None => print(&format!("(pending) {name}: {text}\n")),
-            Some(reason) => print(&format!("(failed) {name}: {}: {text}\n", SafeText::line(reason))),
-        }
-    }
-}
-
-/// A text whose later lines cannot pass for lines of this program.
-fn block(text: &str) -> String {
-    SafeText::block(text).as_ref().replace('\n', "\n    ")
 }
