@@ -4,6 +4,7 @@ use super::{Config, Mistake, Word};
 use crate::action::{Action, Context};
 use crate::keymap::{Keymap, Preset, Sequence};
 use crate::net::http::normalize;
+use crate::text::near;
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -68,9 +69,9 @@ impl Reader<'_> {
                     _ => self.not("keymap", value, "a table: [keymap.global], [keymap.compose] …"),
                 },
                 other => {
-                    let near = nearest(other, NAMES.iter().copied())
+                    let meant = nearest(other, NAMES.iter().copied())
                         .unwrap_or_else(|| format!("There are {}.", NAMES.join(", ")));
-                    let detail = format!("{other:?} is not a setting. {near}");
+                    let detail = format!("{other:?} is not a setting. {meant}");
                     self.wrong(at, detail);
                 }
             }
@@ -125,9 +126,9 @@ impl Reader<'_> {
             let (Some(context), DeValue::Table(bindings)) = (Context::from_name(name), value.get_ref())
             else {
                 let names: Vec<&str> = Context::ALL.iter().map(|context| context.as_str()).collect();
-                let near = nearest(name, names.iter().copied().chain(["preset"]))
+                let meant = nearest(name, names.iter().copied().chain(["preset"]))
                     .unwrap_or_else(|| format!("There are {}.", names.join(", ")));
-                self.wrong(at, format!("[keymap.{name}] is not a table of keys. {near}"));
+                self.wrong(at, format!("[keymap.{name}] is not a table of keys. {meant}"));
                 continue;
             };
             // As they stand in the file, so that the second of two is the one that is told.
@@ -190,9 +191,9 @@ impl Reader<'_> {
                 }
                 None => {
                     let names = Action::ALL.iter().map(|action| action.name());
-                    let near = nearest(name, names)
+                    let meant = nearest(name, names)
                         .unwrap_or_else(|| "chat-tui --example-config shows them all.".to_owned());
-                    self.wrong(value.span().start, format!("{name:?} is not an action. {near}"));
+                    self.wrong(value.span().start, format!("{name:?} is not an action. {meant}"));
                 }
             },
             _ => self.not(&shown, value, "an action in quotes, or false"),
@@ -202,7 +203,7 @@ impl Reader<'_> {
 
 /// The name nearest to what was typed, as a sentence.
 fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    crate::command::nearest(given, names).map(|name| format!("Did you mean {name:?}?"))
+    near::nearest(given, names).map(|name| format!("Did you mean {name:?}?"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod go;
 mod keys;
 mod lists;
 mod mouse;
+mod questions;
 mod select;
 
 use crate::client::{Call, Connection, Request};
