@@ -3,6 +3,7 @@
 use super::answers::Done;
 use super::follow::{Event, Step};
 use super::link::{GiveUp, Link};
+use super::reads::Reads;
 use super::room::Room;
 use super::run::Engine;
 use super::{Connection, Update, catchup};
@@ -123,6 +124,8 @@ impl Engine {
             self.epoch = Some(epoch.clone());
             self.rooms.clear();
             self.doubts.clear();
+            // What I have read of a history that is lost says nothing of the one that takes its place.
+            self.reads = Reads::default();
             if known {
                 self.news.push_back(Update::Reset);
             }

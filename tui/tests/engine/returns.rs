@@ -93,6 +93,38 @@ async fn a_client_that_was_away_during_the_restore_notices_at_its_start() {
 }
 
 #[tokio::test]
+async fn what_was_read_of_a_lost_history_reads_nothing_of_the_restored_one() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let lab = alice.group("lab").await;
+    bob.join(lab).await;
+    let backup = world.dir.path().join("copy");
+    world.operate(&["backup", backup.to_str().unwrap()]).await;
+    let mut a = alice.start();
+    a.online().await;
+    a.client.ask(Request::Open(lab));
+    for text in numbered("lost", 0..5) {
+        bob.send(lab, &text).await;
+    }
+    a.until("what will be lost", |face| face.texts(lab).len() == 5).await;
+    world.server_off().await;
+    a.until("offline", |face| matches!(face.connection, Connection::Waiting { .. })).await;
+    let last = *a.messages[&lab].keys().last().unwrap();
+    a.client.ask(Request::Read(lab, last));
+    a.until("read", |face| face.unread(lab) == (0, 0)).await;
+
+    world.operate(&["restore", backup.to_str().unwrap()]).await;
+    world.server_on().await;
+    for text in numbered("new", 0..2) {
+        bob.send(lab, &text).await;
+    }
+    a.client.ask(Request::Reconnect);
+    a.until("unread", |face| face.resets == 1 && face.unread(lab) == (2, 0)).await;
+    a.quit().await;
+    assert_eq!(alice.conversation(lab).await.unread, 2);
+}
+
+#[tokio::test]
 async fn after_a_long_absence_a_gap_is_left_and_filled_page_by_page() {
     let world = World::new().await;
     let (alice, bob) = (world.register("alice").await, world.register("bob").await);
