@@ -4,6 +4,8 @@ use crate::harness::{World, new_id};
 use chat_shared::text::MessageBody;
 use chat_shared::{Rev, Seq};
 use chat_tui::client::{Connection, Draft, Request, Want};
+use std::fs;
+use std::path::Path;
 
 fn numbered(what: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|n| format!("{what} {n}")).collect()
@@ -89,6 +91,48 @@ async fn a_client_that_was_away_during_the_restore_notices_at_its_start() {
     a.send(lab, "goes on");
     a.until("goes on", |face| face.texts(lab) == ["goes on"]).await;
     assert_eq!(alice.texts(lab).await, ["goes on"]);
+    a.quit().await;
+}
+
+/// Every file of a directory into another one, in place of what is there.
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_was_rolled_back_is_known_by_its_revs() {
+    let mut world = World::new().await;
+    let alice = world.register("alice").await;
+    let lab = alice.group("lab").await;
+    let (data, before) = (world.dir.path().join("server"), world.dir.path().join("before"));
+    world.server_off().await;
+    copy(&data, &before);
+    world.server_on().await;
+    let mut a = alice.start();
+    a.online().await;
+    a.client.ask(Request::Open(lab));
+    for text in numbered("lost", 0..3) {
+        a.send(lab, &text);
+    }
+    a.until("sent", |face| face.waits() == 0 && face.texts(lab).len() == 3).await;
+
+    world.server_off().await;
+    a.until("offline", |face| matches!(face.connection, Connection::Waiting { .. })).await;
+    a.send(lab, "waited");
+    a.until("it waits", |face| face.waits() == 1).await;
+    // The same epoch as ever, but fewer revs than were seen.
+    copy(&before, &data);
+    world.server_on().await;
+    a.client.ask(Request::Reconnect);
+    a.until("anew", |face| face.resets == 1 && face.waits() == 0).await;
+    a.client.ask(Request::Open(lab));
+    a.until("what is there", |face| face.texts(lab) == ["waited"]).await;
+    assert_eq!(alice.texts(lab).await, ["waited"]);
     a.quit().await;
 }
 
