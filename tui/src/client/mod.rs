@@ -249,6 +249,15 @@ pub enum Update {
         /// Why, for people.
         reason: String,
     },
+    /// This unfinished text could not be kept: it ends with the program.
+    Unkept {
+        /// Where.
+        conversation: ConversationId,
+        /// The text.
+        draft: Draft,
+        /// Why, for people.
+        reason: String,
+    },
     /// Who is online now, in place of what was told before.
     Online(Vec<Username>),
     /// Somebody came (`true`) or went.

@@ -50,7 +50,7 @@ impl Engine {
             Request::Read(id, seq) => self.read(id, seq),
             Request::MarkUnread(id, on) => self.mark_unread(id, on),
             Request::Typing(id) => self.type_in(id),
-            Request::SaveDraft(id, draft) => self.save_draft(id, &draft),
+            Request::SaveDraft(id, draft) => self.save_draft(id, draft),
             Request::Remember(id, line) => {
                 let written = self.cache.keep_line(id, &line);
                 self.note(None, written);
@@ -138,9 +138,11 @@ impl Engine {
         }
     }
 
-    fn save_draft(&mut self, conversation: ConversationId, draft: &Draft) {
-        if let Err(error) = self.cache.keep_draft(conversation, draft) {
+    fn save_draft(&mut self, conversation: ConversationId, draft: Draft) {
+        if let Err(error) = self.cache.keep_draft(conversation, &draft) {
+            let reason = error.to_string();
             self.note(None, Err(error));
+            self.news.push_back(Update::Unkept { conversation, draft, reason });
         }
     }
 

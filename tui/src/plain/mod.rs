@@ -313,6 +313,7 @@ impl Plain {
             | Update::Online(_)
             | Update::Presence(..)
             | Update::Typing(..)
+            | Update::Unkept { .. }
             | Update::Ended(_) => {}
         }
         Ok(())

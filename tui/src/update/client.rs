@@ -9,6 +9,8 @@ use crate::state::{Form, Item, Rooms, Screen, State, Tone, name_of};
 use chat_shared::api::{Conversation, ConversationKind, Level, Message, MessageKind, NoticeKind};
 use chat_shared::{ConversationId, Rev};
 
+/// A draft that could not be kept is tried again after so long: a full disk is not emptied at once.
+const UNKEPT_MS: i64 = 10_000;
 /// Text of a notification at the most.
 const NOTIFY_MAX: usize = 200;
 
@@ -93,6 +95,11 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
                 place.give_back(draft);
                 place.save_at = Some(now);
             }
+        }
+        // A notice has said that nothing can be written. It is tried again, and at the end in any case.
+        Update::Unkept { conversation, .. } => {
+            let later = state.now + UNKEPT_MS;
+            state.place_of(conversation).save_at.get_or_insert(later);
         }
         Update::Online(names) => state.online = names.iter().map(ToString::to_string).collect(),
         Update::Presence(name, true) => {

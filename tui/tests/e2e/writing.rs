@@ -56,8 +56,11 @@ fn a_text_that_finds_no_room_on_the_disk_stays_in_the_line() {
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
-    // It is back in the line, where it goes on.
-    terminal.keys("-goes-on").wait_for("on-goes-on").keys("<c-c>").wait_gone("on-goes-on");
+    // It is back in the line, where it goes on; and what cannot be kept is said at the end.
+    terminal.keys("-goes-on").wait_for("on-goes-on").keys("<c-q>").wait_for("Quit?").keys("y");
+    assert_eq!(terminal.wait_exit(), Some(1));
+    let screen = terminal.screen().replace(['\n', ' '], "");
+    assert!(screen.contains("andon-goes-on") && screen.contains("lostwiththisprogram:1"), "{screen}");
     let refused = format!("text {number}.");
     assert!(!cy.bodies(group).iter().any(|body| body.starts_with(&refused)));
 }

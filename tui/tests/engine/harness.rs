@@ -384,7 +384,7 @@ impl Face {
             Update::LoggedOut(reason) => self.logged_out = Some(reason),
             Update::Notice(notice) => self.notices.push(notice),
             Update::Ended(reason) => self.ended = Some(reason),
-            Update::Online(_) | Update::Presence(..) | Update::Typing(..) => {}
+            Update::Online(_) | Update::Presence(..) | Update::Typing(..) | Update::Unkept { .. } => {}
         }
     }
 }

@@ -58,6 +58,27 @@ fn what_comes_back_is_again_the_reply_or_the_edit_that_it_was() {
 }
 
 #[test]
+fn a_draft_that_could_not_be_kept_is_kept_later() {
+    let mut script = script();
+    let kept = |script: &mut Script| {
+        let effects = std::mem::take(&mut script.effects);
+        let saved = |effect: &Effect| matches!(effect, Effect::Client(Request::SaveDraft(..)));
+        effects.iter().filter(|effect| saved(effect)).count()
+    };
+    script.press("precious");
+    script.wait(1_000);
+    assert_eq!(kept(&mut script), 1);
+    let conversation = script.id("#general");
+    let draft = script.state.place().unwrap().draft();
+    script.tell(Update::Unkept { conversation, draft, reason: "the disk is full".into() });
+    script.wait(9_000);
+    assert_eq!(kept(&mut script), 0);
+    script.wait(1_000);
+    assert_eq!(kept(&mut script), 1);
+    assert_eq!(script.line(), "precious");
+}
+
+#[test]
 fn a_selected_unsent_message_stays_selected_while_others_are_sent() {
     let mut script = script();
     script.answers = false;
