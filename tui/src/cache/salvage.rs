@@ -4,7 +4,7 @@ use super::open::{Unusable, open_file};
 use super::{Cache, Result, notes, outbox};
 use crate::client::{Draft, Pending};
 use chat_shared::ConversationId;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ impl Saved {
 
     /// On the disk when it returns: closing the file flushes it.
     fn write(&self, mut cache: Cache) -> Result<()> {
-        self.outbox.iter().try_for_each(|pending| cache.keep_pending(pending))?;
+        self.outbox.iter().try_for_each(|pending| twice_is_once(cache.keep_pending(pending)))?;
         self.drafts.iter().try_for_each(|(id, draft)| cache.keep_draft(*id, draft))?;
         self.entered.iter().try_for_each(|(id, line)| cache.keep_line(*id, line))?;
         self.settings.iter().try_for_each(|(name, value)| cache.keep_setting(name, value))?;
@@ -76,6 +76,14 @@ impl Saved {
             (false, false) => format!("Saved from it: {}.", parts.join(", ")),
             (false, true) => format!("Saved from it: {}; some could not be read.", parts.join(", ")),
         }
+    }
+}
+
+/// A damaged file may have a row twice.
+fn twice_is_once(kept: Result<()>) -> Result<()> {
+    match kept {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(()),
+        kept => kept,
     }
 }
 
