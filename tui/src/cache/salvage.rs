@@ -4,7 +4,8 @@ use super::open::{Unusable, open_file};
 use super::{Cache, Result, notes, outbox};
 use crate::client::{Draft, Pending};
 use chat_shared::ConversationId;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,9 @@ impl Saved {
         saved.lacks = db.pragma_update(None, "writable_schema", true).is_err();
         let cache = Cache::unowned(db);
         saved.outbox = readable(cache.rows(outbox::SELECT, outbox::pending), &mut saved.lacks);
+        // A damaged file may have a row twice.
+        let mut ids = HashSet::new();
+        saved.outbox.retain(|pending| ids.insert(pending.id));
         saved.drafts = readable(cache.rows(notes::DRAFTS, notes::draft), &mut saved.lacks);
         saved.entered = readable(cache.rows(notes::ENTERED, notes::line), &mut saved.lacks);
         saved.settings = readable(cache.rows(notes::SETTINGS, notes::setting), &mut saved.lacks);
@@ -52,7 +56,7 @@ impl Saved {
 
     /// On the disk when it returns: closing the file flushes it.
     fn write(&self, mut cache: Cache) -> Result<()> {
-        self.outbox.iter().try_for_each(|pending| twice_is_once(cache.keep_pending(pending)))?;
+        self.outbox.iter().try_for_each(|pending| cache.keep_pending(pending))?;
         self.drafts.iter().try_for_each(|(id, draft)| cache.keep_draft(*id, draft))?;
         self.entered.iter().try_for_each(|(id, line)| cache.keep_line(*id, line))?;
         self.settings.iter().try_for_each(|(name, value)| cache.keep_setting(name, value))?;
@@ -76,14 +80,6 @@ impl Saved {
             (false, false) => format!("Saved from it: {}.", parts.join(", ")),
             (false, true) => format!("Saved from it: {}; some could not be read.", parts.join(", ")),
         }
-    }
-}
-
-/// A damaged file may have a row twice.
-fn twice_is_once(kept: Result<()>) -> Result<()> {
-    match kept {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(()),
-        kept => kept,
     }
 }
 

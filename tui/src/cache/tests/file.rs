@@ -106,6 +106,7 @@ fn a_row_that_is_there_twice_is_saved_once() {
     drop(db);
     let opened = open(&home);
     assert!(opened.cache.is_kept(), "{:?}", opened.notices);
+    assert!(opened.notices[0].contains("3 messages that wait"), "{:?}", opened.notices);
     assert_eq!(bodies(&opened.cache.stored().unwrap()), ["first", "second", "third"]);
 }
 
