@@ -254,9 +254,13 @@ fn check_config() -> Result<(), ClientError> {
         let found = if path.exists() { "is right" } else { "is not there; everything is as it comes" };
         return oneshot::print(&format!("{} {found}.\n", path.display()));
     }
-    let lines: Vec<String> =
-        mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect();
-    Err(ClientError::Usage(lines.join("\n")))
+    for mistake in &mistakes {
+        oneshot::print(&format!("{}: {}\n", path.display(), SafeText::line(&mistake.to_string())))?;
+    }
+    Err(ClientError::Usage(match mistakes.len() {
+        1 => "one mistake in the configuration.".to_owned(),
+        n => format!("{n} mistakes in the configuration."),
+    }))
 }
 
 async fn full_screen(cli: &Cli) -> Result<(), ClientError> {

@@ -47,6 +47,9 @@ pub enum ClientError {
     /// The server closed the connection for good.
     #[error("the server closed the connection: {0}")]
     Closed(String),
+    /// A file of this machine, with what is wrong with it.
+    #[error("{0}")]
+    File(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -64,7 +67,7 @@ impl ClientError {
             Self::Unreachable { .. } => exit::UNREACHABLE,
             Self::NotLoggedIn | Self::Closed(_) => exit::REFUSED,
             Self::Usage(_) => exit::USAGE,
-            Self::Other(_) => exit::FAILURE,
+            Self::File(_) | Self::Other(_) => exit::FAILURE,
         }
     }
 
@@ -77,8 +80,17 @@ impl ClientError {
         }
     }
 
+    /// Is the log-in over? Nothing else is a reason to ask for the password.
+    pub fn ends_session(&self) -> bool {
+        match self {
+            Self::NotLoggedIn => true,
+            Self::Api { problem, .. } => problem.code == ErrorCode::Unauthorized,
+            _ => false,
+        }
+    }
+
     /// Something about a file.
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::Other(format!("{}: {error}", path.display()))
+        Self::File(format!("{}: {error}", path.display()))
     }
 }

@@ -1,7 +1,7 @@
 //! Doing what the state wants done.
 
 use super::{App, Source, resize, servers};
-use crate::client::Request;
+use crate::client::{Draft, Request};
 use crate::effect::{Effect, LogIn};
 use crate::error::ClientError;
 use crate::event::{Event, LoggedIn};
@@ -34,7 +34,7 @@ impl App {
             }
             Effect::LogIn(log_in) => self.log_in(log_in),
             Effect::Start(server) => self.start(&server).await,
-            Effect::Stop => self.source.end().await,
+            Effect::Stop => self.stop().await,
             Effect::Copy(text) => match Osc::copy(&text) {
                 Some(osc) => self.osc(osc)?,
                 None => self.state.say(Tone::Bad, "the text is too long for the terminal's clipboard."),
@@ -81,9 +81,15 @@ impl App {
         });
     }
 
+    async fn stop(&mut self) {
+        for (draft, reason) in self.source.end().await {
+            self.state.say(Tone::Bad, unkept(&draft, &reason));
+        }
+    }
+
     /// Follows a server in place of the one before.
     async fn start(&mut self, server: &str) {
-        self.source.end().await;
+        self.stop().await;
         let Some(home) = &self.home else { return };
         self.state.servers = servers(Some(home));
         match Source::open(home, Some(server)) {
@@ -162,7 +168,8 @@ impl App {
     }
 
     /// The end: drafts are kept, the terminal is given back at once, and what waits for the disk is waited for.
-    pub(super) async fn end(mut self) {
+    /// Returns what to say of texts that could not be kept.
+    pub(super) async fn end(mut self) -> Vec<String> {
         let mut out = Vec::new();
         flush(&mut self.state, &mut out);
         for effect in out {
@@ -171,8 +178,14 @@ impl App {
             }
         }
         drop(self.terminal);
-        let _ = tokio::time::timeout(END_PATIENCE, self.source.end()).await;
+        let lost = tokio::time::timeout(END_PATIENCE, self.source.end()).await.unwrap_or_default();
+        let lost = lost.iter().filter(|(draft, _)| !draft.text.is_empty());
+        lost.map(|(draft, reason)| unkept(draft, reason)).collect()
     }
+}
+
+fn unkept(draft: &Draft, reason: &str) -> String {
+    format!("this could not be kept ({reason}): {}", draft.text)
 }
 
 /// Logs in or registers, and stores the log-in.

@@ -13,15 +13,16 @@ use crate::event::{Event, Timed};
 use crate::home::Home;
 use crate::keymap::Key;
 use crate::state::{Form, Screen, State};
-use crate::terminal::{self, Osc, Terminal};
+use crate::terminal::{self, HangUp, Osc, Terminal};
 use crate::theme::ThemeName;
 use crate::update::update;
 use crate::view;
 use chat_shared::api::Millis;
+use chat_shared::display::SafeText;
 use crossterm::event::{Event as Input, EventStream, KeyEventKind};
 use futures_util::{Stream, StreamExt as _};
 use jiff::tz::TimeZone;
-use std::io;
+use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -67,12 +68,18 @@ pub async fn start(
     let mut state = State::new(config, theme, zone, terminal::size());
     state.auto_theme = if config_is_auto(&state) { theme } else { auto };
     state.now = now();
-    for mistake in mistakes {
+    // Of several notes only the last is seen at once.
+    let summary = match &mistakes[..] {
+        [] | [_] => None,
+        all => {
+            Some(format!("{} mistakes in the configuration: chat-tui --check-config tells them.", all.len()))
+        }
+    };
+    for mistake in mistakes.into_iter().chain(summary) {
         state.say(crate::state::Tone::Bad, mistake);
     }
     state.servers = servers(home.as_ref());
     let source = first_source(home.as_ref(), &mut state, &options)?;
-    let failed = |error: io::Error| ClientError::Other(format!("the terminal cannot be used: {error}"));
     let terminal = Terminal::enter(state.config.mouse, state.config.hyperlinks).map_err(failed)?;
     let (told, tell) = mpsc::unbounded_channel();
     let app = App {
@@ -86,7 +93,11 @@ pub async fn start(
         title: String::new(),
         quit: false,
     };
-    app.run(EventStream::new()).await.map_err(failed)
+    app.run(EventStream::new()).await
+}
+
+fn failed(error: io::Error) -> ClientError {
+    ClientError::Other(format!("the terminal cannot be used: {error}"))
 }
 
 /// Servers with a stored log-in, and whose it is. A damaged file is told by whoever needs it.
@@ -151,16 +162,30 @@ struct App {
 
 impl App {
     /// Until the end, which is the same when the terminal is gone: what was written is kept.
-    async fn run(mut self, input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
+    async fn run(mut self, input: impl Stream<Item = io::Result<Input>> + Unpin) -> Result<(), ClientError> {
         let ran = self.take_all(input).await;
-        self.end().await;
-        ran
+        let gone = terminal::is_gone();
+        let unkept = self.end().await;
+        for text in &unkept {
+            // The last that can be done for it.
+            let _ = writeln!(io::stderr(), "chat-tui: {}", SafeText::block(text));
+        }
+        match (gone, ran) {
+            // What could not be written to a terminal that is not there is no failure.
+            (true, _) => {}
+            (false, ran) => ran.map_err(failed)?,
+        }
+        match unkept.len() {
+            0 => Ok(()),
+            n => Err(ClientError::Other(format!("texts that are lost with this program: {n}."))),
+        }
     }
 
     async fn take_all(&mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut resumed = signal(SignalKind::from_raw(18))?;
+        let mut terminal = HangUp::watch()?;
         let first = tokio::time::Instant::now() + FIRST_FRAME;
         let mut waits = self.source.is_starting();
         while !self.quit {
@@ -174,6 +199,7 @@ impl App {
                 biased;
                 _ = terminate.recv() => break,
                 _ = hang_up.recv() => break,
+                () = terminal.wait() => break,
                 _ = resumed.recv() => {
                     self.terminal.resume()?;
                     Some(resize())

@@ -1,6 +1,6 @@
 //! Where updates come from: the client, the made-up data, or nowhere while the form is shown.
 
-use crate::client::{Client, Request, Update};
+use crate::client::{Client, Draft, Request, Update};
 use crate::demo::Demo;
 use crate::error::ClientError;
 use crate::home::Home;
@@ -83,16 +83,21 @@ impl Source {
         next
     }
 
-    /// Ends it, and waits until what was to be kept is on disk.
-    pub async fn end(&mut self) {
+    /// Ends it, and waits until what was to be kept is on disk. Returns what could not be, and why.
+    pub async fn end(&mut self) -> Vec<(Draft, String)> {
+        let mut unkept = Vec::new();
         if let Kind::Client(client, updates) = &mut self.kind {
             client.ask(Request::Quit);
             while let Some(update) = updates.recv().await {
-                if matches!(update, Update::Ended(_)) {
-                    break;
+                match update {
+                    Update::Refused { draft: Some(draft), reason, .. }
+                    | Update::Unkept { draft, reason, .. } => unkept.push((draft, reason)),
+                    Update::Ended(_) => break,
+                    _ => {}
                 }
             }
         }
         self.kind = Kind::None;
+        unkept
     }
 }

@@ -7,7 +7,7 @@ use chat_shared::{ConversationId, Rev, Seq};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// Rows are counted again after so many new ones.
-const COUNT_AFTER: usize = 2_000;
+pub(super) const COUNT_AFTER: usize = 2_000;
 
 /// Messages that are held whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -236,12 +236,16 @@ impl Cache {
 
     /// Lets the oldest messages of a conversation go.
     pub fn trim(&mut self, conversation: ConversationId) -> Result<()> {
+        self.trim_to(conversation, MESSAGES_PER_CONVERSATION)
+    }
+
+    pub(super) fn trim_to(&mut self, conversation: ConversationId, keep: usize) -> Result<()> {
         self.change(|tx| {
             let above: Option<i64> = tx
                 .prepare_cached(
                     "SELECT seq FROM messages WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2",
                 )?
-                .query_row(params![conversation.get(), MESSAGES_PER_CONVERSATION as i64], |row| row.get(0))
+                .query_row(params![conversation.get(), keep as i64], |row| row.get(0))
                 .optional()?;
             let Some(gone) = above else { return Ok(()) };
             tx.prepare_cached("DELETE FROM messages WHERE conversation = ?1 AND seq <= ?2")?
@@ -257,14 +261,18 @@ impl Cache {
     /// Keeps the whole within its bound, when it may have grown beyond: returns the conversations that have
     /// lost their messages.
     pub fn evict(&mut self) -> Result<Vec<ConversationId>> {
+        self.evict_beyond(MESSAGES)
+    }
+
+    pub(super) fn evict_beyond(&mut self, bound: usize) -> Result<Vec<ConversationId>> {
         if self.fresh_rows < COUNT_AFTER {
             return Ok(Vec::new());
         }
         self.fresh_rows = 0;
-        self.evict_to(MESSAGES)
+        self.evict_to(bound)
     }
 
-    fn evict_to(&mut self, bound: usize) -> Result<Vec<ConversationId>> {
+    pub(super) fn evict_to(&mut self, bound: usize) -> Result<Vec<ConversationId>> {
         self.change(|tx| {
             let count = |db: &Connection, of: &str, id: i64| -> Result<i64> {
                 db.query_row(&format!("SELECT count(*) FROM messages {of}"), params![id], |row| row.get(0))
@@ -285,7 +293,10 @@ impl Cache {
                     break;
                 }
                 let Ok(conversation) = ConversationId::new(id) else { continue };
-                rows -= count(tx, "WHERE conversation = ?1", id)?;
+                match count(tx, "WHERE conversation = ?1", id)? {
+                    0 => continue,
+                    held => rows -= held,
+                }
                 drop_history(tx, conversation)?;
                 tx.prepare_cached(
                     "INSERT INTO spans (conversation, first, last)

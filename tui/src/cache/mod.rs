@@ -9,6 +9,9 @@ mod history;
 mod notes;
 mod open;
 mod outbox;
+mod salvage;
+#[cfg(test)]
+mod tests;
 
 pub use history::Span;
 pub use open::Opened;
@@ -16,7 +19,7 @@ pub use open::Opened;
 use crate::client::{Draft, Pending};
 use chat_shared::api::Conversation;
 use chat_shared::{ConversationId, Rev};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, ErrorCode, Row, Transaction};
 use std::fs::File;
 
 /// Messages of one conversation: some days of a busy one, and more than is scrolled back.
@@ -67,10 +70,21 @@ pub struct StoredConversation {
 /// How a write of the cache ends.
 pub type Result<T> = rusqlite::Result<T>;
 
+/// Is the file itself broken, rather than the disk full or busy?
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
 impl Cache {
     /// Does what is written outlive this process?
     pub fn is_kept(&self) -> bool {
         self.kept
+    }
+
+    /// The file is damaged: the next start puts it aside. Until then what can be written is written.
+    pub fn condemn(&mut self) {
+        // Where not even this can be written, the next start finds out by itself, or goes on as this one.
+        let _ = self.db.pragma_update(None, "user_version", open::CONDEMNED);
     }
 
     /// What a start needs.
@@ -83,6 +97,11 @@ impl Cache {
             entered: self.entered()?,
             settings: self.settings()?,
         })
+    }
+
+    /// Row by row, so that one that cannot be read takes no other with it.
+    fn rows<T>(&self, select: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<Result<T>>> {
+        Ok(self.db.prepare(select)?.query_map([], read)?.collect())
     }
 
     /// In one transaction.

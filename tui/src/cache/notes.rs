@@ -4,7 +4,14 @@ use super::outbox::{conversation, seq};
 use super::{Cache, LINES, Result};
 use crate::client::Draft;
 use chat_shared::{ConversationId, Seq};
-use rusqlite::params;
+use rusqlite::{Row, params};
+
+/// Unfinished texts.
+pub(super) const DRAFTS: &str = "SELECT conversation, text, reply_to, editing FROM drafts";
+/// Lines that were entered, the oldest of each conversation first.
+pub(super) const ENTERED: &str = "SELECT conversation, line FROM entered ORDER BY conversation, position";
+/// What is kept by name.
+pub(super) const SETTINGS: &str = "SELECT name, value FROM settings";
 
 impl Cache {
     /// Keeps an unfinished text; an empty one is forgotten.
@@ -53,20 +60,12 @@ impl Cache {
     }
 
     pub(super) fn drafts(&self) -> Result<Vec<(ConversationId, Draft)>> {
-        self.db
-            .prepare("SELECT conversation, text, reply_to, editing FROM drafts")?
-            .query_map([], |row| {
-                let draft = Draft { text: row.get(1)?, reply_to: seq(row, 2)?, editing: seq(row, 3)? };
-                Ok((conversation(row, 0)?, draft))
-            })?
-            .collect()
+        self.rows(DRAFTS, draft)?.into_iter().collect()
     }
 
     pub(super) fn entered(&self) -> Result<Vec<(ConversationId, Vec<String>)>> {
         let mut all: Vec<(ConversationId, Vec<String>)> = Vec::new();
-        let mut rows =
-            self.db.prepare("SELECT conversation, line FROM entered ORDER BY conversation, position")?;
-        for row in rows.query_map([], |row| Ok((conversation(row, 0)?, row.get::<_, String>(1)?)))? {
+        for row in self.rows(ENTERED, line)? {
             let (conversation, line) = row?;
             match all.last_mut() {
                 Some((last, lines)) if *last == conversation => lines.push(line),
@@ -77,9 +76,22 @@ impl Cache {
     }
 
     pub(super) fn settings(&self) -> Result<Vec<(String, String)>> {
-        self.db
-            .prepare("SELECT name, value FROM settings")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
+        self.rows(SETTINGS, setting)?.into_iter().collect()
     }
+}
+
+/// A row of [`DRAFTS`].
+pub(super) fn draft(row: &Row<'_>) -> Result<(ConversationId, Draft)> {
+    let draft = Draft { text: row.get(1)?, reply_to: seq(row, 2)?, editing: seq(row, 3)? };
+    Ok((conversation(row, 0)?, draft))
+}
+
+/// A row of [`ENTERED`].
+pub(super) fn line(row: &Row<'_>) -> Result<(ConversationId, String)> {
+    Ok((conversation(row, 0)?, row.get(1)?))
+}
+
+/// A row of [`SETTINGS`].
+pub(super) fn setting(row: &Row<'_>) -> Result<(String, String)> {
+    Ok((row.get(0)?, row.get(1)?))
 }

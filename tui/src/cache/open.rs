@@ -1,14 +1,13 @@
 //! Opening: the lock, the schema, and what is done with a file that cannot be used.
 
-use super::{Cache, Result};
-use crate::client::Pending;
+use super::history::COUNT_AFTER;
+use super::{Cache, Result, is_damage, salvage};
 use crate::home::Home;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use rusqlite_migration::{M, Migrations};
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const SCHEMA: &str = "
@@ -39,6 +38,9 @@ CREATE INDEX entered_conversation ON entered (conversation, position);
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// The version of a file that is to be put aside.
+pub(super) const CONDEMNED: i64 = -1;
+
 /// A cache, and what a user should know about it.
 #[derive(Debug)]
 pub struct Opened {
@@ -49,7 +51,7 @@ pub struct Opened {
 }
 
 /// Why a file cannot be used.
-enum Unusable {
+pub(super) enum Unusable {
     /// Another program has it.
     Owned,
     /// A later version of this program wrote it.
@@ -78,14 +80,20 @@ impl Cache {
     }
 
     fn owned(db: Connection, lock: File) -> Self {
-        Self { db, kept: true, _lock: Some(lock), fresh_rows: 0 }
+        Self { kept: true, _lock: Some(lock), ..Self::unowned(db) }
+    }
+
+    /// Not locked: for a file that nobody else has, or that is only looked at.
+    pub(super) fn unowned(db: Connection) -> Self {
+        // What other runs have left was not counted yet.
+        Self { db, kept: false, _lock: None, fresh_rows: COUNT_AFTER }
     }
 
     /// One that ends with the process.
     pub fn in_memory() -> Result<Self> {
         let mut db = Connection::open_in_memory()?;
         Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut db).map_err(migration)?;
-        Ok(Self { db, kept: false, _lock: None, fresh_rows: 0 })
+        Ok(Self::unowned(db))
     }
 
     fn unkept(unusable: &Unusable, path: &Path) -> Result<Opened> {
@@ -105,33 +113,13 @@ impl Cache {
         Ok(Opened { cache: Self::in_memory()?, notices: vec![notice] })
     }
 
-    /// Moves a damaged file aside and begins anew, with what can still be read of the outbox.
+    /// Puts a damaged file aside and begins anew, with what could be saved.
     fn anew(lock: File, path: &Path, why: &str) -> Result<Opened> {
-        let saved = salvage(path);
-        let aside = match set_aside(path) {
-            Ok(aside) => aside,
-            Err(error) => return Self::unkept(&Unusable::Unreachable(format!("{why}; {error}")), path),
-        };
-        let db = match open_file(path) {
-            Ok(db) => db,
-            Err(unusable) => return Self::unkept(&unusable, path),
-        };
-        let mut cache = Self::owned(db, lock);
-        let unsent = match saved {
-            Some(pending) => {
-                for entry in &pending {
-                    cache.keep_pending(entry)?;
-                }
-                match pending.len() {
-                    0 => "nothing waited to be sent".to_owned(),
-                    1 => "the message that waited to be sent was saved".to_owned(),
-                    n => format!("the {n} messages that waited to be sent were saved"),
-                }
-            }
-            None => "messages that waited to be sent could not be read".to_owned(),
-        };
-        let notice = format!("The cache was damaged ({why}); {unsent}. It was moved to {}.", aside.display());
-        Ok(Opened { cache, notices: vec![notice] })
+        let opened = salvage::renew(path, why).and_then(|notice| Ok((open_file(path)?, notice)));
+        match opened {
+            Ok((db, notice)) => Ok(Opened { cache: Self::owned(db, lock), notices: vec![notice] }),
+            Err(unusable) => Self::unkept(&unusable, path),
+        }
     }
 }
 
@@ -159,7 +147,8 @@ fn lock(path: &Path) -> std::result::Result<File, Unusable> {
     }
 }
 
-fn open_file(path: &Path) -> std::result::Result<Connection, Unusable> {
+/// The file at this place, made if it is not there.
+pub(super) fn open_file(path: &Path) -> std::result::Result<Connection, Unusable> {
     let mut options = OpenOptions::new();
     // SQLite would make it readable for others; its other files take the mode of this one.
     let made = options.create(true).truncate(false).write(true).mode(0o600).open(path);
@@ -167,17 +156,20 @@ fn open_file(path: &Path) -> std::result::Result<Connection, Unusable> {
     let opened = (|| {
         let mut db = Connection::open(path)?;
         db.busy_timeout(Duration::from_secs(1))?;
+        // Before anything is written.
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            CONDEMNED => return Ok(Err(Unusable::Damaged("it was found so before".to_owned()))),
+            2.. => return Ok(Err(Unusable::Newer)),
+            _ => {}
+        }
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version > 1 {
-            return Ok(Err(Unusable::Newer));
-        }
         Migrations::new(vec![M::up(SCHEMA)]).to_latest(&mut db).map_err(migration)?;
         Ok(Ok(db))
     })();
     let db = opened.map_err(unusable)??;
-    let cache = Cache { db, kept: true, _lock: None, fresh_rows: 0 };
+    let cache = Cache::unowned(db);
     // What a start reads is whole, or the file is not used.
     cache.stored().map_err(unusable)?;
     Ok(cache.db)
@@ -193,36 +185,8 @@ fn migration(error: rusqlite_migration::Error) -> rusqlite::Error {
 fn unusable(error: rusqlite::Error) -> Unusable {
     let text = error.to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Unusable::Damaged(text),
+        _ if is_damage(&error) => Unusable::Damaged(text),
         Some(ErrorCode::Unknown) | None => Unusable::Damaged(text),
         Some(_) => Unusable::Unreachable(text),
     }
-}
-
-/// What waits to be sent, from a damaged file; `None`: it cannot be read.
-fn salvage(path: &Path) -> Option<Vec<Pending>> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).ok()?;
-    let cache = Cache { db, kept: false, _lock: None, fresh_rows: 0 };
-    cache.outbox().ok()
-}
-
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut n = 1;
-    let aside = loop {
-        let aside = path.with_extension(format!("damaged-{n}"));
-        if !aside.try_exists()? {
-            break aside;
-        }
-        n += 1;
-    };
-    std::fs::rename(path, &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        match std::fs::remove_file(PathBuf::from(beside)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
 }

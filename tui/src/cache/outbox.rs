@@ -5,6 +5,10 @@ use crate::client::Pending;
 use chat_shared::{ConversationId, SendId, Seq};
 use rusqlite::{Row, params};
 
+/// Everything, in the order of its entry.
+pub(super) const SELECT: &str =
+    "SELECT id, conversation, body, reply_to, edits, entered_at, failed FROM outbox ORDER BY position";
+
 impl Cache {
     /// An entry, at the end; and the draft that it was is none any more.
     pub fn keep_pending(&mut self, pending: &Pending) -> Result<()> {
@@ -28,12 +32,11 @@ impl Cache {
         })
     }
 
-    /// It was refused, or (`None`) is tried again.
-    pub fn mark_pending(&mut self, id: SendId, failed: Option<&str>) -> Result<()> {
+    /// They were refused, or (`None`) are tried again.
+    pub fn mark_pending(&mut self, ids: &[SendId], failed: Option<&str>) -> Result<()> {
         self.change_durably(|tx| {
-            tx.prepare_cached("UPDATE outbox SET failed = ?2 WHERE id = ?1")?
-                .execute(params![id.as_bytes(), failed])
-                .map(drop)
+            let mut mark = tx.prepare_cached("UPDATE outbox SET failed = ?2 WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| mark.execute(params![id.as_bytes(), failed]).map(drop))
         })
     }
 
@@ -46,16 +49,12 @@ impl Cache {
 
     /// In the order of their entry.
     pub(super) fn outbox(&self) -> Result<Vec<Pending>> {
-        self.db
-            .prepare(
-                "SELECT id, conversation, body, reply_to, edits, entered_at, failed FROM outbox ORDER BY position",
-            )?
-            .query_map([], pending)?
-            .collect()
+        self.rows(SELECT, pending)?.into_iter().collect()
     }
 }
 
-fn pending(row: &Row<'_>) -> Result<Pending> {
+/// An entry, as [`SELECT`] has it.
+pub(super) fn pending(row: &Row<'_>) -> Result<Pending> {
     Ok(Pending {
         id: SendId::from_bytes(row.get(0)?),
         conversation: conversation(row, 1)?,

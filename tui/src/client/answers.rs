@@ -3,8 +3,9 @@
 use super::calls::{self, Brought};
 use super::catchup::{Caught, catch_up};
 use super::follow::FAR;
+use super::link::GiveUp;
 use super::loader;
-use super::run::{Engine, GiveUp};
+use super::run::Engine;
 use super::{Call, Connection, Ticket, Update, Want};
 use crate::cache::Span;
 use crate::error::ClientError;
@@ -168,7 +169,7 @@ impl Engine {
             }
             Done::Marked(conversation, Err(error)) => {
                 let reason = error.to_string();
-                self.news.push_back(Update::Refused { id: None, conversation, body: None, reason });
+                self.news.push_back(Update::Refused { id: None, conversation, draft: None, reason });
             }
         }
     }
@@ -177,7 +178,7 @@ impl Engine {
         match error {
             ClientError::NotLoggedIn => self.logged_out("you are not logged in any more".to_owned()),
             ClientError::Closed(reason) => self.stopped(reason),
-            error if code(&error) == Some(ErrorCode::Unauthorized) => self.logged_out(error.to_string()),
+            error if error.ends_session() => self.logged_out(error.to_string()),
             ClientError::Other(reason) => self.stopped(reason),
             error => {
                 let asked = match &error {

@@ -1,7 +1,7 @@
 //! Carrying out what was decided: into the cache, to the interface, and out of the outbox.
 
 use super::run::Engine;
-use super::{Pending, Update};
+use super::{OutboxChange, Update};
 use crate::cache;
 use chat_shared::api::{Conversation, Message};
 use chat_shared::{ConversationId, Rev, SendId, Seq};
@@ -41,10 +41,20 @@ impl Engine {
     pub(super) fn note(&mut self, conversation: Option<ConversationId>, written: cache::Result<()>) {
         let Err(error) = written else { return };
         self.unkept.extend(conversation);
-        if !self.warned {
-            self.warned = true;
-            self.news.push_back(Update::Notice(format!("The cache cannot be written: {error}.")));
+        let is_damage = cache::is_damage(&error);
+        if is_damage {
+            self.cache.condemn();
         }
+        if self.warned {
+            return;
+        }
+        self.warned = true;
+        let notice = if is_damage {
+            format!("The cache is damaged ({error}): the next start makes it anew, with what you wrote.")
+        } else {
+            format!("The cache cannot be written: {error}.")
+        };
+        self.news.push_back(Update::Notice(notice));
     }
 
     /// The conversation was followed from this rev to its cursor, by these messages.
@@ -134,21 +144,23 @@ impl Engine {
             // If it stays on the disk it is sent once more, and known by its id.
             let written = self.cache.drop_pending(id);
             self.note(None, written);
-            self.tell_outbox(conversation);
+            self.news.push_back(Update::Outbox(conversation, OutboxChange::Gone(id)));
         }
     }
 
     /// The server does not take it.
     pub(super) fn refused(&mut self, id: SendId, reason: &str) {
-        if let Some(conversation) = self.outbox.fail(id, reason) {
-            let written = self.cache.mark_pending(id, Some(reason));
-            self.note(None, written);
-            self.tell_outbox(conversation);
-        }
+        self.refused_all(&[id], reason);
     }
 
-    pub(super) fn tell_outbox(&mut self, conversation: ConversationId) {
-        self.news.push_back(Update::Outbox(conversation, self.outbox.of(conversation)));
+    fn refused_all(&mut self, ids: &[SendId], reason: &str) {
+        for id in ids {
+            let Some(conversation) = self.outbox.fail(*id, reason) else { return };
+            let marked = OutboxChange::Marked(*id, Some(reason.to_owned()));
+            self.news.push_back(Update::Outbox(conversation, marked));
+        }
+        let written = self.cache.mark_pending(ids, Some(reason));
+        self.note(None, written);
     }
 
     /// It is not mine any more: what waited for it fails, visibly.
@@ -172,9 +184,10 @@ impl Engine {
 
     /// Nothing can be sent to a conversation that is not mine.
     pub(super) fn fail_all(&mut self, id: ConversationId) {
-        let waiting: Vec<Pending> = self.outbox.of(id).into_iter().filter(|p| p.failed.is_none()).collect();
-        for pending in waiting {
-            self.refused(pending.id, "you are not in this conversation any more");
+        let waiting = self.outbox.waiting(id);
+        if !waiting.is_empty() {
+            // In one flush of the disk, however many they are.
+            self.refused_all(&waiting, "you are not in this conversation any more");
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::answers::Done;
 use super::follow::{Event, Step};
+use super::link::{GiveUp, Link};
+use super::reads::Reads;
 use super::room::Room;
-use super::run::{Engine, GiveUp, Link};
+use super::run::Engine;
 use super::{Connection, Update, catchup};
 use chat_shared::api::{Conversation, Message};
 use chat_shared::frame::{ServerFrame, ServerInfo};
@@ -122,6 +124,8 @@ impl Engine {
             self.epoch = Some(epoch.clone());
             self.rooms.clear();
             self.doubts.clear();
+            // What I have read of a history that is lost says nothing of the one that takes its place.
+            self.reads = Reads::default();
             if known {
                 self.news.push_back(Update::Reset);
             }
@@ -258,7 +262,7 @@ impl Engine {
             self.news.push_back(Update::Refused {
                 id: None,
                 conversation,
-                body: None,
+                draft: None,
                 reason: detail.to_owned(),
             });
         } else if code.is_retryable() {

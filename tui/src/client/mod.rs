@@ -11,6 +11,7 @@ mod catchup;
 mod counts;
 mod follow;
 mod frames;
+mod link;
 mod loader;
 #[cfg(test)]
 mod model;
@@ -235,16 +236,25 @@ pub enum Update {
     },
     /// Could not be loaded. The newest page is told as `Before` the highest seq there can be.
     LoadFailed(ConversationId, Want, ClientError),
-    /// What waits to be sent to this conversation, in order (empty: nothing).
-    Outbox(ConversationId, Vec<Pending>),
-    /// A request was refused for good, and this text is handed back so that nothing typed is lost.
+    /// What waits to be sent to this conversation has changed.
+    Outbox(ConversationId, OutboxChange),
+    /// A request was refused for good, and what was written is handed back so that nothing typed is lost.
     Refused {
         /// Of the request, where it had one.
         id: Option<SendId>,
         /// Where.
         conversation: ConversationId,
-        /// The text that was not stored, if there was one.
-        body: Option<String>,
+        /// What was not stored, if anything was written.
+        draft: Option<Draft>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// This unfinished text could not be kept: it ends with the program.
+    Unkept {
+        /// Where.
+        conversation: ConversationId,
+        /// The text.
+        draft: Draft,
         /// Why, for people.
         reason: String,
     },
@@ -311,6 +321,18 @@ pub enum Connection {
         /// What the server said.
         reason: String,
     },
+}
+
+/// A change of what waits to be sent. Each is told by itself: telling all that waits with every change
+/// would take ever longer the more there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxChange {
+    /// Another entry, at the end.
+    Added(Pending),
+    /// This entry was refused for this reason, or (`None`) is tried again.
+    Marked(SendId, Option<String>),
+    /// This entry was sent, or dropped as it was asked for.
+    Gone(SendId),
 }
 
 /// An unfinished text.

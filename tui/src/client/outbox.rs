@@ -3,7 +3,7 @@
 
 use super::Pending;
 use chat_shared::{ConversationId, SendId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,55 +25,78 @@ struct Entry {
     put_off: u32,
 }
 
+/// What waits for one conversation, by the order of its entry.
+#[derive(Debug, Default)]
+struct Queue {
+    entries: BTreeMap<u64, Entry>,
+    /// Those that have not failed: the first of them is the one to send.
+    open: BTreeSet<u64>,
+}
+
 /// Everything that waits.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queues: BTreeMap<ConversationId, VecDeque<Entry>>,
+    queues: BTreeMap<ConversationId, Queue>,
+    /// Where each stands, so that thousands of them are not searched for one.
+    places: HashMap<SendId, (ConversationId, u64)>,
+    next: u64,
 }
 
 impl Outbox {
     /// At the end of its conversation's queue.
     pub(crate) fn add(&mut self, pending: Pending, tried: bool) {
-        let entry = Entry { pending, tried, sent_at: None, not_before: None, put_off: 0 };
-        self.queues.entry(entry.pending.conversation).or_default().push_back(entry);
+        let place = (pending.conversation, self.next);
+        self.next += 1;
+        self.places.insert(pending.id, place);
+        let queue = self.queues.entry(place.0).or_default();
+        if pending.failed.is_none() {
+            queue.open.insert(place.1);
+        }
+        queue.entries.insert(place.1, Entry { pending, tried, sent_at: None, not_before: None, put_off: 0 });
     }
 
     /// Is it waiting here?
     pub(crate) fn holds(&self, id: SendId) -> bool {
-        self.queues.values().flatten().any(|entry| entry.pending.id == id)
+        self.places.contains_key(&id)
     }
 
     /// Does nothing wait?
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.values().all(VecDeque::is_empty)
+        self.places.is_empty() && self.queues.is_empty()
     }
 
-    /// What waits for a conversation, in order.
-    pub(crate) fn of(&self, conversation: ConversationId) -> Vec<Pending> {
-        self.queues.get(&conversation).into_iter().flatten().map(|entry| entry.pending.clone()).collect()
+    /// What is to be sent to a conversation, in order.
+    pub(crate) fn waiting(&self, conversation: ConversationId) -> Vec<SendId> {
+        let Some(queue) = self.queues.get(&conversation) else { return Vec::new() };
+        let open = queue.open.iter().filter_map(|at| queue.entries.get(at));
+        open.map(|entry| entry.pending.id).collect()
     }
 
     /// Conversations for which something waits.
     pub(crate) fn conversations(&self) -> Vec<ConversationId> {
-        self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| *id).collect()
+        self.queues.keys().copied().collect()
     }
 
     /// The server has it: in this conversation, with this id.
     pub(crate) fn arrived(&mut self, conversation: ConversationId, id: SendId) -> bool {
-        let Some(queue) = self.queues.get_mut(&conversation) else { return false };
-        let before = queue.len();
-        queue.retain(|entry| entry.pending.id != id);
-        let found = queue.len() < before;
-        if queue.is_empty() {
-            self.queues.remove(&conversation);
+        let Some((_, at)) = self.places.get(&id).copied().filter(|place| place.0 == conversation) else {
+            return false;
+        };
+        self.places.remove(&id);
+        if let Some(queue) = self.queues.get_mut(&conversation) {
+            queue.entries.remove(&at);
+            queue.open.remove(&at);
+            if queue.entries.is_empty() {
+                self.queues.remove(&conversation);
+            }
         }
-        found
+        true
     }
 
     /// Drops it, if the server cannot have it. Returns where it was.
     pub(crate) fn discard(&mut self, id: SendId) -> Option<ConversationId> {
-        let entry = self.entry(id)?;
+        let (_, _, entry) = self.entry(id)?;
         if entry.tried && entry.pending.failed.is_none() {
             return None;
         }
@@ -84,24 +107,26 @@ impl Outbox {
 
     /// It was refused. Returns where it is.
     pub(crate) fn fail(&mut self, id: SendId, reason: &str) -> Option<ConversationId> {
-        let entry = self.entry(id)?;
+        let (at, open, entry) = self.entry(id)?;
         entry.pending.failed = Some(reason.to_owned());
         entry.sent_at = None;
+        open.remove(&at);
         Some(entry.pending.conversation)
     }
 
     /// A failed one is to be tried again. Returns where it is.
     pub(crate) fn retry(&mut self, id: SendId) -> Option<ConversationId> {
-        let entry = self.entry(id)?;
+        let (at, open, entry) = self.entry(id)?;
         entry.pending.failed.take()?;
         entry.not_before = None;
         entry.put_off = 0;
+        open.insert(at);
         Some(entry.pending.conversation)
     }
 
     /// The server wants it later. `asked`: after this time.
     pub(crate) fn put_off(&mut self, id: SendId, asked: Option<Duration>, now: Instant) {
-        let Some(entry) = self.entry(id) else { return };
+        let Some((_, _, entry)) = self.entry(id) else { return };
         let own = FIRST_PAUSE.saturating_mul(1 << entry.put_off.min(10));
         let pause = own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE);
         entry.put_off = entry.put_off.saturating_add(1);
@@ -111,7 +136,7 @@ impl Outbox {
 
     /// The connection is gone: what was under way may have arrived or not.
     pub(crate) fn lost(&mut self) {
-        for entry in self.queues.values_mut().flatten() {
+        for entry in self.queues.values_mut().flat_map(|queue| queue.entries.values_mut()) {
             entry.sent_at = None;
         }
     }
@@ -120,7 +145,7 @@ impl Outbox {
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Pending> {
         let mut due = Vec::new();
         for queue in self.queues.values_mut() {
-            let Some(entry) = queue.iter_mut().find(|entry| entry.pending.failed.is_none()) else { continue };
+            let Some(entry) = queue.open.first().and_then(|at| queue.entries.get_mut(at)) else { continue };
             let free = entry.sent_at.is_none_or(|at| now >= at + PATIENCE);
             if free && entry.not_before.is_none_or(|at| now >= at) {
                 entry.sent_at = Some(now);
@@ -133,13 +158,15 @@ impl Outbox {
 
     /// When to look again.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let heads = self.queues.values();
-        let heads = heads.filter_map(|queue| queue.iter().find(|entry| entry.pending.failed.is_none()));
+        let heads = self.queues.values().filter_map(|queue| queue.entries.get(queue.open.first()?));
         heads.filter_map(|entry| entry.sent_at.map(|at| at + PATIENCE).or(entry.not_before)).min()
     }
 
-    fn entry(&mut self, id: SendId) -> Option<&mut Entry> {
-        self.queues.values_mut().flatten().find(|entry| entry.pending.id == id)
+    /// An entry, where it stands, and which of its queue are open.
+    fn entry(&mut self, id: SendId) -> Option<(u64, &mut BTreeSet<u64>, &mut Entry)> {
+        let (conversation, at) = *self.places.get(&id)?;
+        let queue = self.queues.get_mut(&conversation)?;
+        Some((at, &mut queue.open, queue.entries.get_mut(&at)?))
     }
 }
 
@@ -198,6 +225,20 @@ mod tests {
         outbox.fail(pending(1, 1).id, "no");
         assert!(outbox.discard(pending(1, 1).id).is_some());
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_was_sent_without_being_waited_for_is_no_more_to_be_sent() {
+        let mut outbox = Outbox::default();
+        for n in 1..=3 {
+            outbox.add(pending(n, 1), false);
+        }
+        assert!(outbox.arrived(pending(2, 1).conversation, pending(2, 1).id));
+        assert!(!outbox.arrived(pending(2, 1).conversation, pending(2, 1).id));
+        assert_eq!(outbox.waiting(pending(1, 1).conversation), [pending(1, 1).id, pending(3, 1).id]);
+        outbox.fail(pending(1, 1).id, "no");
+        assert_eq!(outbox.waiting(pending(1, 1).conversation), [pending(3, 1).id]);
+        assert_eq!(bodies(&outbox.due(Instant::now())), ["3"]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the interface asks.
 
+use super::link::Link;
 use super::loader::now_ms;
-use super::run::{Engine, Link};
-use super::{Draft, Pending, Request, Update};
+use super::run::Engine;
+use super::{Draft, OutboxChange, Pending, Request, Update};
 use chat_shared::frame::ClientFrame;
 use chat_shared::{ConversationId, SendId, Seq};
 use std::time::Duration;
@@ -49,7 +50,7 @@ impl Engine {
             Request::Read(id, seq) => self.read(id, seq),
             Request::MarkUnread(id, on) => self.mark_unread(id, on),
             Request::Typing(id) => self.type_in(id),
-            Request::SaveDraft(id, draft) => self.save_draft(id, &draft),
+            Request::SaveDraft(id, draft) => self.save_draft(id, draft),
             Request::Remember(id, line) => {
                 let written = self.cache.keep_line(id, &line);
                 self.note(None, written);
@@ -77,13 +78,13 @@ impl Engine {
         };
         match refused {
             None => {
+                self.news.push_back(Update::Outbox(conversation, OutboxChange::Added(pending.clone())));
                 self.outbox.add(pending, false);
-                self.tell_outbox(conversation);
             }
             Some(reason) => self.news.push_back(Update::Refused {
                 id: Some(id),
                 conversation,
-                body: Some(pending.body),
+                draft: Some(Draft { text: pending.body, reply_to: pending.reply_to, editing: pending.edits }),
                 reason,
             }),
         }
@@ -97,7 +98,7 @@ impl Engine {
             self.news.push_back(Update::Refused {
                 id: None,
                 conversation,
-                body: None,
+                draft: None,
                 reason: "there is no connection".to_owned(),
             });
         }
@@ -105,9 +106,9 @@ impl Engine {
 
     fn retry(&mut self, id: SendId) {
         let Some(conversation) = self.outbox.retry(id) else { return };
-        let written = self.cache.mark_pending(id, None);
+        let written = self.cache.mark_pending(&[id], None);
         self.note(None, written);
-        self.tell_outbox(conversation);
+        self.news.push_back(Update::Outbox(conversation, OutboxChange::Marked(id, None)));
         if !self.rooms.contains_key(&conversation) {
             self.fail_all(conversation);
         }
@@ -117,7 +118,7 @@ impl Engine {
         let Some(conversation) = self.outbox.discard(id) else { return };
         let written = self.cache.drop_pending(id);
         self.note(None, written);
-        self.tell_outbox(conversation);
+        self.news.push_back(Update::Outbox(conversation, OutboxChange::Gone(id)));
     }
 
     fn read(&mut self, id: ConversationId, seq: Seq) {
@@ -137,9 +138,11 @@ impl Engine {
         }
     }
 
-    fn save_draft(&mut self, conversation: ConversationId, draft: &Draft) {
-        if let Err(error) = self.cache.keep_draft(conversation, draft) {
+    fn save_draft(&mut self, conversation: ConversationId, draft: Draft) {
+        if let Err(error) = self.cache.keep_draft(conversation, &draft) {
+            let reason = error.to_string();
             self.note(None, Err(error));
+            self.news.push_back(Update::Unkept { conversation, draft, reason });
         }
     }
 

@@ -5,14 +5,15 @@
 //! else is read, so that no server can fill the memory.
 
 use super::answers::Done;
+use super::link::{GiveUp, Link};
 use super::outbox::Outbox;
 use super::reads::Reads;
 use super::room::Room;
-use super::{Connection, Request, Start, Update};
+use super::{Request, Start, Update};
 use crate::cache::{Cache, Opened};
 use crate::error::ClientError;
 use crate::home::Home;
-use crate::net::backoff::{Backoff, random};
+use crate::net::backoff::Backoff;
 use crate::net::http::Account;
 use crate::net::ws::{Lost, Socket};
 use chat_shared::frame::{ClientFrame, ServerFrame};
@@ -27,38 +28,8 @@ use tokio::time::Instant;
 
 /// How often the clocks are compared.
 const TICK: Duration = Duration::from_secs(15);
-/// The machine slept if more time has passed than was counted.
-const SLEPT: Duration = Duration::from_secs(10);
-/// A connection that lasted so long was a good one.
-const STABLE: Duration = Duration::from_secs(10);
-/// The longest wait that a server can ask for.
-const WAIT_MAX: Duration = Duration::from_secs(60);
 /// HTTP requests of the interface at once.
 const CALLS_AT_ONCE: usize = 8;
-
-/// Where the connection stands.
-#[derive(Debug)]
-pub(super) enum Link {
-    /// An attempt is under way.
-    Connecting(JoinHandle<()>),
-    /// Connected since then; the socket is the loop's own.
-    Up(Instant),
-    /// Not before then.
-    Waiting(Instant),
-    /// Not unless asked.
-    Stopped,
-    /// Not with this session.
-    LoggedOut,
-}
-
-/// Why a connection is given up from this side.
-#[derive(Debug)]
-pub(super) enum GiveUp {
-    /// Another one may be better.
-    ForNow(String),
-    /// The server is not one to talk to.
-    ForGood(String),
-}
 
 /// Everything the client knows.
 pub(super) struct Engine {
@@ -100,7 +71,8 @@ pub(super) struct Engine {
     pub(super) done: mpsc::UnboundedSender<Done>,
     pub(super) calls: Arc<Semaphore>,
     pub(super) quit: bool,
-    clocks: (Instant, SystemTime),
+    /// As they were at the last look.
+    pub(super) clocks: (Instant, SystemTime),
 }
 
 #[allow(clippy::large_enum_variant, reason = "one at a time, made and handled at once")]
@@ -190,13 +162,12 @@ async fn next_frame(socket: &mut Option<Socket>) -> Result<ServerFrame, Lost> {
     }
 }
 
-/// Did the machine sleep, if so much time was counted and so much has passed?
-fn slept(counted: Duration, passed: Option<Duration>) -> bool {
-    passed.is_some_and(|passed| passed > counted + SLEPT)
-}
-
 impl Engine {
-    fn new(home: &Home, account: Account, done: mpsc::UnboundedSender<Done>) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        home: &Home,
+        account: Account,
+        done: mpsc::UnboundedSender<Done>,
+    ) -> Result<Self, ClientError> {
         let login = account.login()?;
         let me: Username = login
             .username
@@ -265,27 +236,6 @@ impl Engine {
         })
     }
 
-    /// Begins to connect, unless it is done or under way.
-    pub(super) fn connect(&mut self) {
-        if matches!(self.link, Link::Connecting(_) | Link::Up(_) | Link::LoggedOut) {
-            return;
-        }
-        let (account, done) = (self.account.clone(), self.done.clone());
-        let task = tokio::spawn(async move {
-            let connected = Socket::connect(&account).await;
-            let connected = connected.map(|(socket, ready)| (Box::new(socket), Box::new(ready)));
-            // Nobody is there to be told: the client has ended.
-            let _ = done.send(Done::Connected(connected));
-        });
-        self.link = Link::Connecting(task);
-        self.news.push_back(Update::Connection(Connection::Connecting));
-    }
-
-    /// Is there a connection?
-    pub(super) fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up(_))
-    }
-
     /// Sends what is to be sent. Returns how the connection was lost.
     async fn say(&mut self, socket: &mut Option<Socket>) -> Option<Lost> {
         let Some(socket) = socket else {
@@ -298,96 +248,6 @@ impl Engine {
             }
         }
         None
-    }
-
-    fn lost(&mut self, lost: Lost) {
-        match lost {
-            Lost::Reconnect(asked) => self.lost_because(asked, "the connection was lost".to_owned()),
-            Lost::Stop(reason) => self.stopped(reason),
-            Lost::Ended(reason) => self.logged_out(reason),
-        }
-    }
-
-    /// Not connected; again after a while.
-    pub(super) fn lost_because(&mut self, asked: Option<Duration>, reason: String) {
-        if let Link::Up(since) = self.link
-            && since.elapsed() > STABLE
-        {
-            self.backoff.reset();
-        }
-        self.disconnected();
-        let retry_in = self.backoff.next(random()).max(asked.unwrap_or_default()).min(WAIT_MAX);
-        self.link = Link::Waiting(Instant::now() + retry_in);
-        self.news.push_back(Update::Connection(Connection::Waiting { retry_in, reason }));
-    }
-
-    /// Not connected, and not again unless asked.
-    pub(super) fn stopped(&mut self, reason: String) {
-        self.disconnected();
-        self.link = Link::Stopped;
-        self.news.push_back(Update::Connection(Connection::Stopped { reason }));
-    }
-
-    /// The session is over.
-    pub(super) fn logged_out(&mut self, reason: String) {
-        if matches!(self.link, Link::LoggedOut) {
-            return;
-        }
-        self.disconnected();
-        self.link = Link::LoggedOut;
-        let stopped = Connection::Stopped { reason: reason.clone() };
-        self.news.extend([Update::Connection(stopped), Update::LoggedOut(reason)]);
-    }
-
-    fn disconnected(&mut self) {
-        if let Link::Connecting(task) = &self.link {
-            task.abort();
-        }
-        self.outgoing.clear();
-        self.outbox.lost();
-        self.to_catch.clear();
-        self.catching_up = false;
-        for (_, task) in self.catching.drain() {
-            task.abort();
-        }
-        if let Some(task) = self.settling.take() {
-            task.abort();
-        }
-        for room in self.rooms.values_mut() {
-            room.follow.lost();
-        }
-        for (_, conversation) in self.asks.drain() {
-            self.news.push_back(Update::Refused {
-                id: None,
-                conversation,
-                body: None,
-                reason: "the connection was lost before the server answered".into(),
-            });
-        }
-    }
-
-    /// What the clock brings. Returns whether the socket is to be dropped.
-    fn time(&mut self) -> bool {
-        let now = Instant::now();
-        let clocks = (now, SystemTime::now());
-        let counted = now.saturating_duration_since(self.clocks.0);
-        let awake = !slept(counted, clocks.1.duration_since(self.clocks.1).ok());
-        self.clocks = clocks;
-        let mut dropped = false;
-        if !awake && matches!(self.link, Link::Up(_) | Link::Waiting(_) | Link::Connecting(_)) {
-            // The server has given us up long ago, and nothing on the way may tell.
-            self.disconnected();
-            self.backoff.reset();
-            self.link = Link::Stopped;
-            dropped = true;
-            self.connect();
-        }
-        if let Link::Waiting(at) = self.link
-            && now >= at
-        {
-            self.connect();
-        }
-        dropped
     }
 
     /// When to look at the clock again.
@@ -407,20 +267,5 @@ impl Engine {
             }
         }
         next
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sleeping_machine_counts_less_than_has_passed() {
-        let s = Duration::from_secs;
-        assert!(!slept(s(15), Some(s(15))));
-        assert!(!slept(s(15), Some(s(20))));
-        assert!(slept(s(15), Some(s(3600))));
-        // A clock that was set back tells nothing.
-        assert!(!slept(s(15), None));
     }
 }

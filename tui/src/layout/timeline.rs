@@ -50,7 +50,7 @@ impl Scene<'_> {
             Scroll::At(item, row) => {
                 let exists = match item {
                     Item::Message(seq) => self.place.timeline.message(seq).is_some(),
-                    Item::Pending(index) => self.place.timeline.waiting().any(|(other, _)| other == index),
+                    Item::Pending(index) => self.place.timeline.is_waiting(index),
                 };
                 if exists { Some((item, row.min(self.rows(item).len() - 1))) } else { bottom() }
             }

@@ -5,6 +5,7 @@ use crate::credentials::Login;
 use crate::error::ClientError;
 use chat_shared::close::{After, CloseCode, after, retry_after_ms};
 use chat_shared::frame::{ClientFrame, SUBPROTOCOL, ServerFrame};
+use chat_shared::{ErrorCode, Problem};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -23,6 +24,9 @@ const FRAME_MAX: usize = 16 << 20;
 const LATER_FRAME_MAX: usize = 1 << 20;
 /// A peer that does not read for so long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Between two attempts to renew the access token: some of them before it expires.
+const RENEW_PAUSE: Duration = Duration::from_secs(5);
 
 /// An open connection.
 pub struct Socket {
@@ -93,7 +97,11 @@ impl Socket {
             }
             Ok(_) => Err(ClientError::Other("the server does not speak this protocol.".into())),
             Err(Lost::Reconnect(_)) => Err(unreachable("the connection was closed".into())),
-            Err(Lost::Stop(reason) | Lost::Ended(reason)) => Err(ClientError::Closed(reason)),
+            Err(Lost::Stop(reason)) => Err(ClientError::Closed(reason)),
+            Err(Lost::Ended(reason)) => Err(ClientError::Api {
+                problem: Box::new(Problem::new(ErrorCode::Unauthorized, reason)),
+                retry_after: None,
+            }),
         }
     }
 
@@ -149,11 +157,12 @@ impl Socket {
                 self.token = login.access_token.clone();
                 self.send(&ClientFrame::Auth { id: "renew".into(), access_token: login.access_token }).await
             }
-            Err(error) if error.is_retryable() => {
-                self.renew_at = Instant::now() + Duration::from_secs(5);
+            Err(error) if error.ends_session() => Err(Lost::Ended(error.to_string())),
+            // The token that is there is good for a while.
+            Err(_) => {
+                self.renew_at = Instant::now() + RENEW_PAUSE;
                 Ok(())
             }
-            Err(error) => Err(Lost::Ended(error.to_string())),
         }
     }
 }

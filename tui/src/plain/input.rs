@@ -16,7 +16,8 @@ Text goes to the current conversation; // sends a line that begins with a slash.
 /rooms             your conversations, with what is unread
 /history [N]       the newest messages, with their numbers
 /reply NUMBER TEXT answers a message
-/quit              ends; what waits is sent the next time
+/quit              ends; what waits is sent the next time. The end of the input ends it too,
+                   as soon as everything is sent
 /help              this";
 
 /// A line.

@@ -5,19 +5,21 @@
 //! nothing: what a line does is a request to the client.
 
 mod input;
+mod show;
 
-use crate::client::{Answer, Call, Client, Connection, Pending, Request, Update, Want};
+use crate::client::{Answer, Call, Client, Connection, Pending, Request, Update};
 use crate::error::ClientError;
 use crate::home::Home;
 use crate::net::http::Account;
-use crate::oneshot::{Target, as_text, name_of, print};
+use crate::oneshot::{Target, name_of, print};
 use chat_shared::api::{Conversation, Message};
 use chat_shared::display::SafeText;
 use chat_shared::limits::BODY_MAX_BYTES;
 use chat_shared::{ConversationId, SendId, Seq};
 use input::Input;
-use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufRead as _, Read as _};
+use show::block;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, BufRead, Read as _};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -38,33 +40,48 @@ enum Waiting {
 
 struct Plain {
     client: Client,
+    server: String,
     conversations: BTreeMap<ConversationId, Conversation>,
     current: Option<ConversationId>,
     connection: Connection,
     started: bool,
     waiting: Option<Waiting>,
-    outbox: BTreeMap<ConversationId, Vec<Pending>>,
+    /// Typed here, and neither in the outbox nor refused yet.
+    asked: HashSet<SendId>,
+    /// What waits to be sent, and how much of it was refused.
+    outbox: HashMap<SendId, Pending>,
+    refused: usize,
     /// Sent from here: told already.
     mine: HashSet<SendId>,
     /// Up to where messages were told, and up to what time changes.
     told: BTreeMap<ConversationId, (Seq, i64)>,
+    /// Why there is no connection, while the next attempt is waited for.
+    offline: Option<String>,
+    /// It was asked to end whatever waits.
+    quit: bool,
     over: Option<String>,
 }
 
 /// Runs until the end of the input, `/quit` or the end of the session.
 pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
+    let server = account.server().to_owned();
     let (client, mut updates) = Client::start(home, account)?;
     let mut lines = stdin();
     let mut plain = Plain {
         client,
+        server,
         conversations: BTreeMap::new(),
         current: None,
         connection: Connection::Connecting,
         started: false,
         waiting: None,
-        outbox: BTreeMap::new(),
+        asked: HashSet::new(),
+        outbox: HashMap::new(),
+        refused: 0,
         mine: HashSet::new(),
         told: BTreeMap::new(),
+        offline: None,
+        quit: false,
         over: None,
     };
     let mut open = true;
@@ -82,7 +99,7 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
             },
         }
         let nothing_waits = plain.started && plain.waiting.is_none() && plain.sending() == 0;
-        if plain.over.is_some() || (!open && nothing_waits) {
+        if plain.over.is_some() || (!open && (nothing_waits || plain.offline.is_some())) {
             plain.client.ask(Request::Quit);
         }
     }
@@ -94,11 +111,7 @@ fn stdin() -> mpsc::Receiver<String> {
     std::thread::spawn(move || {
         let mut input = io::stdin().lock();
         loop {
-            let mut line = Vec::new();
-            match input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return,
-            }
+            let Ok(Some(line)) = read_line(&mut input) else { return };
             let line = String::from_utf8_lossy(&line).into_owned();
             if send.blocking_send(line).is_err() {
                 return;
@@ -106,6 +119,19 @@ fn stdin() -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+/// The next line; of one that is longer than any can be the rest is passed over, and its beginning is too long
+/// to be taken for a message.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') && line.len() as u64 == LINE_MAX {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(line))
 }
 
 impl Plain {
@@ -116,21 +142,23 @@ impl Plain {
 
     /// How much is still to be sent?
     fn sending(&self) -> usize {
-        self.outbox.values().flatten().filter(|pending| pending.failed.is_none()).count()
+        self.asked.len() + self.outbox.len() - self.refused
     }
 
     fn end(&self) -> Result<(), ClientError> {
         if let Some(reason) = &self.over {
             return Err(ClientError::Closed(reason.clone()));
         }
-        let failed = self.outbox.values().flatten().filter(|pending| pending.failed.is_some()).count();
-        let waiting = self.outbox.values().flatten().count() - failed;
+        let waiting = self.outbox.len() - self.refused;
         if waiting > 0 {
             print(&format!("({waiting} wait and are sent the next time)\n"))?;
         }
-        match failed {
-            0 => Ok(()),
-            _ => Err(ClientError::Other(format!("messages that were refused: {failed}; they are kept."))),
+        match (self.refused, &self.offline) {
+            (0, Some(detail)) if waiting > 0 && !self.quit => {
+                Err(ClientError::Unreachable { server: self.server.clone(), detail: detail.clone() })
+            }
+            (0, _) => Ok(()),
+            (n, _) => Err(ClientError::Other(format!("messages that were refused: {n}; they are kept."))),
         }
     }
 
@@ -143,7 +171,7 @@ impl Plain {
                     let id = SendId::from_uuid(Uuid::now_v7());
                     self.client.ask(Request::Send { id, conversation, body, reply_to });
                     // It is in the outbox, or refused, before the end of the input counts.
-                    self.outbox.entry(conversation).or_default().push(placeholder(id, conversation));
+                    self.asked.insert(id);
                 }
                 None => print("(error) say where first: /to #group or /to @user\n")?,
             },
@@ -170,6 +198,7 @@ impl Plain {
             },
             Ok(Input::Help) => print(&format!("{}\n", input::HELP))?,
             Ok(Input::Quit) => {
+                self.quit = true;
                 self.client.ask(Request::Quit);
                 return Ok(false);
             }
@@ -212,6 +241,8 @@ impl Plain {
     fn arrive(&mut self, id: ConversationId) -> Result<(), ClientError> {
         self.waiting = None;
         self.current = Some(id);
+        // From now on what is missed of it is read, and not only counted.
+        self.client.ask(Request::Open(id));
         print(&format!("(to {})\n", self.name(id)))
     }
 
@@ -224,9 +255,7 @@ impl Plain {
                     self.conversations.insert(conversation.id, conversation);
                 }
                 for pending in start.outbox {
-                    self.mine.insert(pending.id);
-                    self.tell_pending(&pending)?;
-                    self.outbox.entry(pending.conversation).or_default().push(pending);
+                    self.added(pending)?;
                 }
             }
             Update::Connection(connection) => self.connected(connection)?,
@@ -255,20 +284,19 @@ impl Plain {
                 self.page(conversation, from, to, messages)?
             }
             Update::LoadFailed(id, _, error) => {
-                print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
-                self.show_history(id)?;
-            }
-            Update::Outbox(id, pending) => self.sent(id, pending)?,
-            Update::Refused { id, conversation, body, reason } => {
-                if let Some(waiting) = self.outbox.get_mut(&conversation) {
-                    waiting.retain(|pending| Some(pending.id) != id);
+                if matches!(&self.waiting, Some(Waiting::History { id: asked, .. }) if *asked == id) {
+                    print(&format!("(error) {}\n", SafeText::line(&error.to_string())))?;
+                    self.show_history(id)?;
                 }
-                let body = SafeText::line(body.as_deref().unwrap_or_default()).to_string();
-                print(&format!(
-                    "(failed) {}: {}: {body}\n",
-                    self.name(conversation),
-                    SafeText::line(&reason)
-                ))?;
+            }
+            Update::Outbox(_, change) => self.outbox(change)?,
+            Update::Refused { id, conversation, draft, reason } => {
+                if let Some(id) = id {
+                    self.asked.remove(&id);
+                }
+                let text = block(&draft.unwrap_or_default().text);
+                let (name, reason) = (self.name(conversation), SafeText::line(&reason));
+                print(&format!("(failed) {name}: {reason}: {text}\n"))?;
             }
             Update::Answer(DIRECT, answer) => match answer {
                 Ok(Answer::Conversation(id)) => self.arrive(id)?,
@@ -285,15 +313,21 @@ impl Plain {
             | Update::Online(_)
             | Update::Presence(..)
             | Update::Typing(..)
+            | Update::Unkept { .. }
             | Update::Ended(_) => {}
         }
         Ok(())
     }
 
     fn connected(&mut self, connection: Connection) -> Result<(), ClientError> {
+        self.offline = None;
         match &connection {
-            Connection::Online { .. } => print("(online)\n")?,
+            Connection::Online { .. } => {
+                print("(online)\n")?;
+                self.tell_missed()?;
+            }
             Connection::Waiting { retry_in, reason } => {
+                self.offline = Some(reason.clone());
                 let seconds = retry_in.as_secs().max(1);
                 print(&format!("(offline: {}; again in {seconds} s)\n", SafeText::line(reason)))?;
             }
@@ -306,112 +340,5 @@ impl Plain {
         }
         self.connection = connection;
         self.go_on()
-    }
-
-    fn message(&mut self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
-        let (seq, changed) = self.told.get(&id).copied().unwrap_or((Seq::MIN, 0));
-        let change = message.edited_at.max(message.deleted_at).unwrap_or(0);
-        self.told.insert(id, (seq.max(message.seq), changed.max(change)));
-        let own = message.id.is_some_and(|id| self.mine.contains(&id)) && change == 0;
-        if (message.seq > seq && !own) || (message.seq <= seq && change > changed) {
-            self.show(id, message)?;
-        }
-        Ok(())
-    }
-
-    fn show(&self, id: ConversationId, message: &Message) -> Result<(), ClientError> {
-        print(&as_text(message, &format!("{} {}", self.name(id), message.seq)))
-    }
-
-    fn page(
-        &mut self,
-        id: ConversationId,
-        from: Seq,
-        to: Seq,
-        page: Vec<Message>,
-    ) -> Result<(), ClientError> {
-        let last = self.conversations.get(&id).map_or(Seq::MIN, |conversation| conversation.last_seq);
-        let Some(Waiting::History { id: asked, count, messages }) = &mut self.waiting else {
-            // More was missed than is told one by one.
-            let (seq, changed) = self.told.get(&id).copied().unwrap_or((last, 0));
-            if to > seq && last > seq {
-                self.told.insert(id, (last, changed));
-                print(&format!("(much was said in {}: /history shows it)\n", self.name(id)))?;
-            }
-            return Ok(());
-        };
-        if *asked != id || (messages.is_empty() && to < last) {
-            return Ok(());
-        }
-        messages.extend(page.into_iter().map(|message| (message.seq, message)));
-        if messages.len() < *count && from > Seq::MIN {
-            self.client.ask(Request::Load(id, Want::Before(from)));
-            return Ok(());
-        }
-        self.show_history(id)
-    }
-
-    fn show_history(&mut self, id: ConversationId) -> Result<(), ClientError> {
-        match self.waiting.take() {
-            Some(Waiting::History { id: asked, count, messages }) if asked == id => {
-                let skipped = messages.len().saturating_sub(count);
-                messages.values().skip(skipped).try_for_each(|message| self.show(id, message))
-            }
-            other => {
-                self.waiting = other;
-                Ok(())
-            }
-        }
-    }
-
-    /// Tells what has become of what was typed.
-    fn sent(&mut self, id: ConversationId, now: Vec<Pending>) -> Result<(), ClientError> {
-        let before = self.outbox.remove(&id).unwrap_or_default();
-        let known = |pending: &Pending| before.iter().find(|old| old.id == pending.id);
-        // Asked for, but not in the outbox yet.
-        let mut later = Vec::new();
-        for old in &before {
-            if now.iter().any(|pending| pending.id == old.id) {
-                continue;
-            }
-            if old.body.is_empty() {
-                later.push(old.clone());
-            } else {
-                print(&format!("(sent) {}: {}\n", self.name(id), text(old)))?;
-            }
-        }
-        for pending in &now {
-            self.mine.insert(pending.id);
-            if known(pending).is_none_or(|old| old.body.is_empty() || old.failed != pending.failed) {
-                self.tell_pending(pending)?;
-            }
-        }
-        self.outbox.insert(id, now.into_iter().chain(later).collect());
-        Ok(())
-    }
-
-    fn tell_pending(&self, pending: &Pending) -> Result<(), ClientError> {
-        let (name, text) = (self.name(pending.conversation), text(pending));
-        match &pending.failed {
-            None => print(&format!("(pending) {name}: {text}\n")),
-            Some(reason) => print(&format!("(failed) {name}: {}: {text}\n", SafeText::line(reason))),
-        }
-    }
-}
-
-fn text(pending: &Pending) -> String {
-    SafeText::block(&pending.body).as_ref().replace('\n', "\n    ")
-}
-
-/// Stands for a message until the client has it on the disk.
-fn placeholder(id: SendId, conversation: ConversationId) -> Pending {
-    Pending {
-        id,
-        conversation,
-        body: String::new(),
-        reply_to: None,
-        edits: None,
-        entered_at: 0,
-        failed: None,
     }
 }

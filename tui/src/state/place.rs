@@ -2,7 +2,7 @@
 //! written.
 
 use super::timeline::{Item, Timeline};
-use crate::client::Draft;
+use crate::client::{Draft, OutboxChange};
 use crate::editor::Editor;
 use chat_shared::Seq;
 use chat_shared::api::{Member, Millis};
@@ -77,6 +77,53 @@ impl Place {
         self.recalled = None;
     }
 
+    /// Takes back what could not be sent. Nothing of it, and nothing of what is being written, is lost.
+    pub fn give_back(&mut self, mut refused: Draft) {
+        let written = self.draft();
+        if written.text.is_empty() && written.reply_to.is_none() && self.editing.is_none() {
+            return self.take_up(refused);
+        }
+        if self.editing.is_some() {
+            // It comes when the edit is over.
+            if let Some(stash) = self.stash.take() {
+                refused = joined(refused, stash);
+            }
+            self.stash = Some(refused);
+        } else if refused.editing.is_some() {
+            self.stash = Some(written);
+            self.take_up(refused);
+        } else {
+            self.take_up(joined(refused, written));
+        }
+    }
+
+    /// What waits to be sent has changed. What is selected or shown stays so, although it has moved up.
+    pub fn outbox(&mut self, change: OutboxChange) {
+        let pending = &mut self.timeline.pending;
+        match change {
+            OutboxChange::Added(new) => pending.push_back(new),
+            OutboxChange::Marked(id, failed) => {
+                if let Some(marked) = pending.iter_mut().find(|pending| pending.id == id) {
+                    marked.failed = failed;
+                }
+            }
+            OutboxChange::Gone(id) => {
+                let Some(gone) = pending.iter().position(|pending| pending.id == id) else { return };
+                pending.remove(gone);
+                let arrived = self.timeline.by_send_id(id).map(|message| Item::Message(message.seq));
+                let moved = |item: Item| match item {
+                    Item::Pending(at) if at > gone => Some(Item::Pending(at - 1)),
+                    Item::Pending(at) if at == gone => arrived,
+                    other => Some(other),
+                };
+                self.selected = self.selected.and_then(moved);
+                if let Scroll::At(item, row) = self.scroll {
+                    self.scroll = moved(item).map_or(Scroll::Bottom, |item| Scroll::At(item, row));
+                }
+            }
+        }
+    }
+
     /// A line was entered.
     pub fn remember(&mut self, line: &str) {
         self.entered.retain(|other| other != line);
@@ -89,5 +136,18 @@ impl Place {
     /// Who is writing now.
     pub fn writers(&self, now: Millis) -> impl Iterator<Item = &str> {
         self.typing.iter().filter(move |(_, until)| *until > now).map(|(name, _)| name.as_str())
+    }
+}
+
+/// Two texts as one, which no more replaces a message.
+fn joined(first: Draft, second: Draft) -> Draft {
+    Draft {
+        text: [first.text, second.text]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        reply_to: first.reply_to.or(second.reply_to),
+        editing: None,
     }
 }

@@ -4,7 +4,7 @@
 use crate::client::{Pending, Want};
 use chat_shared::api::{Message, MessageKind};
 use chat_shared::{Rev, SendId, Seq};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Messages of a conversation that are held at once: what is farther away is read again.
 pub const HELD_MAX: usize = 4_000;
@@ -31,9 +31,11 @@ pub enum Item {
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     messages: BTreeMap<Seq, Message>,
+    /// Which message has which send id.
+    sent: HashMap<SendId, Seq>,
     spans: Vec<Span>,
     /// What waits to be sent, in order; an edit changes how its message is shown instead.
-    pub pending: Vec<Pending>,
+    pub pending: VecDeque<Pending>,
     /// What is being loaded.
     pub loading: Option<Want>,
     /// What was loaded last: whoever answers without filling the gap is not asked the same again.
@@ -70,6 +72,7 @@ impl Timeline {
         match self.messages.get(&message.seq) {
             Some(held) if held.rev > message.rev => {}
             _ => {
+                self.sent.extend(message.id.map(|id| (id, message.seq)));
                 self.messages.insert(message.seq, message);
             }
         }
@@ -93,6 +96,7 @@ impl Timeline {
     /// Forgets what is held, but not what waits to be sent.
     pub fn reset(&mut self) {
         self.messages.clear();
+        self.sent.clear();
         self.spans.clear();
         self.loading = None;
         self.loaded = None;
@@ -108,7 +112,9 @@ impl Timeline {
             let victim =
                 if keep_old { self.messages.keys().next_back() } else { self.messages.keys().next() };
             let Some(victim) = victim.copied() else { return };
-            self.messages.remove(&victim);
+            if let Some(id) = self.messages.remove(&victim).and_then(|message| message.id) {
+                self.sent.remove(&id);
+            }
             self.loaded = None;
             for span in &mut self.spans {
                 if (span.from..=span.to).contains(&victim) {
@@ -164,7 +170,7 @@ impl Timeline {
 
     /// The message with this send id, if it has arrived.
     pub fn by_send_id(&self, id: SendId) -> Option<&Message> {
-        self.messages.values().rev().find(|message| message.id == Some(id))
+        self.messages.get(self.sent.get(&id)?)
     }
 
     /// Every message that is shown, the oldest first.
@@ -173,11 +179,14 @@ impl Timeline {
     }
 
     /// Pending entries that stand as lines of their own.
-    pub fn waiting(&self) -> impl Iterator<Item = (usize, &Pending)> {
-        self.pending
-            .iter()
-            .enumerate()
-            .filter(|(_, pending)| pending.edits.is_none() && self.by_send_id(pending.id).is_none())
+    pub fn waiting(&self) -> impl DoubleEndedIterator<Item = (usize, &Pending)> {
+        self.pending.iter().enumerate().filter(|(index, _)| self.is_waiting(*index))
+    }
+
+    /// Does this entry stand as a line of its own?
+    pub fn is_waiting(&self, index: usize) -> bool {
+        let pending = self.pending.get(index);
+        pending.is_some_and(|pending| pending.edits.is_none() && self.by_send_id(pending.id).is_none())
     }
 
     /// The pending edit of a message.
@@ -187,7 +196,7 @@ impl Timeline {
 
     /// The last thing on the screen.
     pub fn last(&self) -> Option<Item> {
-        if let Some((index, _)) = self.waiting().last() {
+        if let Some((index, _)) = self.waiting().next_back() {
             return Some(Item::Pending(index));
         }
         self.shown().next_back().map(|message| Item::Message(message.seq))
@@ -197,9 +206,9 @@ impl Timeline {
     pub fn above(&self, item: Item) -> Option<Item> {
         match item {
             Item::Pending(index) => {
-                let above = self.waiting().take_while(|(other, _)| *other < index).last();
+                let above = (0..index.min(self.pending.len())).rev().find(|other| self.is_waiting(*other));
                 above
-                    .map(|(index, _)| Item::Pending(index))
+                    .map(Item::Pending)
                     .or_else(|| self.shown().next_back().map(|message| Item::Message(message.seq)))
             }
             Item::Message(seq) => {
@@ -213,7 +222,8 @@ impl Timeline {
     pub fn below(&self, item: Item) -> Option<Item> {
         match item {
             Item::Pending(index) => {
-                self.waiting().map(|(other, _)| other).find(|other| *other > index).map(Item::Pending)
+                let mut below = index.saturating_add(1)..self.pending.len();
+                below.find(|other| self.is_waiting(*other)).map(Item::Pending)
             }
             Item::Message(seq) => {
                 let after = (std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded);
@@ -307,8 +317,8 @@ mod tests {
     fn items_are_walked_up_and_down() {
         let mut timeline = Timeline::default();
         timeline.page(s(0), s(4), vec![message(2), message(4)]);
-        timeline.pending.push(crate::demo::pending("one"));
-        timeline.pending.push(crate::demo::pending("two"));
+        timeline.pending.push_back(crate::demo::pending("one"));
+        timeline.pending.push_back(crate::demo::pending("two"));
         let mut item = timeline.last();
         let mut walked = Vec::new();
         while let Some(at) = item {

@@ -3,9 +3,11 @@
 //! This is the only module that writes to it, and all that it writes is made here or comes out of a
 //! frame's cells. Nothing is ever asked of the terminal, so that nothing is ever waited for.
 
+mod hang_up;
 mod osc;
 mod screen;
 
+pub use hang_up::{HangUp, is_gone};
 pub use osc::{Osc, tmux};
 pub use screen::Screen;
 

@@ -9,6 +9,7 @@ pub mod fuzzy;
 mod inline;
 pub mod links;
 pub mod markdown;
+pub mod near;
 pub mod paint;
 pub mod width;
 pub mod wrap;

@@ -58,6 +58,10 @@ impl Row {
     }
 }
 
+/// Columns of the bar beside code, which is left out where it would take much of the width.
+const BAR: u16 = 2;
+const WITH_BAR: u16 = 8;
+
 /// The rows of a message, none wider than `width`.
 pub fn wrap(blocks: &[Block], width: u16) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -73,18 +77,37 @@ pub fn wrap(blocks: &[Block], width: u16) -> Vec<Row> {
         match &block.kind {
             Kind::Paragraph(lines) => lines.iter().for_each(|line| inner.extend(wrap_line(line, room, 0))),
             Kind::Item { line, .. } => inner.extend(wrap_line(line, room, 0)),
-            Kind::Code { lines, .. } => {
-                let look = Look { code: true, ..Look::default() };
-                for line in lines {
-                    inner.extend(cut(&[Span::new(line.clone(), look.clone())], room));
-                }
-            }
+            Kind::Code { language, lines } => inner = code(language.as_ref(), lines, room),
         }
         for (at, row) in inner.into_iter().enumerate() {
             let mut framed = Row { part, ..Row::default() };
             frame.before(at == 0).into_iter().chain(row.segments).for_each(|segment| framed.push(segment));
             rows.push(framed);
         }
+    }
+    rows
+}
+
+/// A block of code: behind a bar, its language above it. Where a line is longer than a row another sign
+/// than the bar tells that it goes on.
+fn code(language: Option<&SafeText>, lines: &[SafeText], width: u16) -> Vec<Row> {
+    let bar = if width >= WITH_BAR { BAR } else { 0 };
+    let row = |sign: &'static str, segments: Vec<Segment>| {
+        let mut row = Row::default();
+        let sign = Segment::fixed(sign, Look { frame: true, ..Look::default() });
+        Some(sign).filter(|_| bar > 0).into_iter().chain(segments).for_each(|segment| row.push(segment));
+        row
+    };
+    let mut rows = Vec::new();
+    if let Some(language) = language.filter(|language| bar > 0 && !language.as_ref().is_empty()) {
+        let label = width::truncate(language, usize::from(width - bar));
+        rows.push(row("▏ ", vec![Segment::new(&label, Look { frame: true, ..Look::default() })]));
+    }
+    let look = Look { code: true, ..Look::default() };
+    for line in lines {
+        let parts = cut(&[Span::new(line.clone(), look.clone())], width - bar);
+        let signs = std::iter::once("▏ ").chain(std::iter::repeat("↪ "));
+        rows.extend(parts.into_iter().zip(signs).map(|(part, sign)| row(sign, part.segments)));
     }
     rows
 }

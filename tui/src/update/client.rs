@@ -1,7 +1,7 @@
 //! What the client tells becomes state.
 
 use super::go;
-use crate::client::{Connection, Request, Start, Update};
+use crate::client::{Connection, OutboxChange, Request, Start, Update};
 use crate::effect::Effect;
 use crate::error::ClientError;
 use crate::state::rooms::is_muted;
@@ -9,6 +9,8 @@ use crate::state::{Form, Item, Rooms, Screen, State, Tone, name_of};
 use chat_shared::api::{Conversation, ConversationKind, Level, Message, MessageKind, NoticeKind};
 use chat_shared::{ConversationId, Rev};
 
+/// A draft that could not be kept is tried again after so long: a full disk is not emptied at once.
+const UNKEPT_MS: i64 = 10_000;
 /// Text of a notification at the most.
 const NOTIFY_MAX: usize = 200;
 
@@ -74,12 +76,10 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
                 }
             }
         }
-        Update::Outbox(id, pending) => {
-            let failed = pending.iter().filter(|pending| pending.failed.is_some()).count();
-            let place = state.place_of(id);
-            let before = place.timeline.pending.iter().filter(|pending| pending.failed.is_some()).count();
-            place.timeline.pending = pending;
-            if failed > before {
+        Update::Outbox(id, change) => {
+            let failed = matches!(change, OutboxChange::Marked(_, Some(_)));
+            state.place_of(id).outbox(change);
+            if failed {
                 let name = state.rooms.get(id).map(name_of).unwrap_or_default();
                 state.say(
                     Tone::Bad,
@@ -87,18 +87,19 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
                 );
             }
         }
-        Update::Refused { conversation, body, reason, .. } => {
+        Update::Refused { conversation, draft, reason, .. } => {
             state.say(Tone::Bad, reason);
-            if let Some(body) = body {
+            if let Some(draft) = draft {
                 let now = state.now;
                 let place = state.place_of(conversation);
-                let text = match place.editor.text() {
-                    "" => body,
-                    text => format!("{body}\n{text}"),
-                };
-                place.editor.set_text(&text);
+                place.give_back(draft);
                 place.save_at = Some(now);
             }
+        }
+        // A notice has said that nothing can be written. It is tried again, and at the end in any case.
+        Update::Unkept { conversation, .. } => {
+            let later = state.now + UNKEPT_MS;
+            state.place_of(conversation).save_at.get_or_insert(later);
         }
         Update::Online(names) => state.online = names.iter().map(ToString::to_string).collect(),
         Update::Presence(name, true) => {
@@ -158,7 +159,7 @@ fn begin(state: &mut State, start: Start, out: &mut Vec<Effect>) {
     }
     for pending in start.outbox {
         let place = state.place_of(pending.conversation);
-        place.timeline.pending.push(pending);
+        place.timeline.pending.push_back(pending);
     }
     choose(state, out);
 }

@@ -1,15 +1,14 @@
-//! Slash commands, and the answers to questions.
+//! Slash commands, and what keys share with them.
 
+use super::questions::{ask_password, ask_quit, confirm};
 use super::{compose, go, lists, select};
 use crate::client::{Call, Request};
 use crate::command::Command;
-use crate::editor::{Edit, Editor};
 use crate::effect::Effect;
 use crate::layout;
 use crate::state::overlay::{Answer, Asked};
 use crate::state::{
-    Choice, Confirm, Errand, Form, FormField, List, ListPurpose, ListRow, Overlay, Question, Screen, State,
-    Tone, name_of,
+    Choice, Errand, Form, FormField, List, ListPurpose, ListRow, Overlay, Screen, State, Tone, name_of,
 };
 use crate::theme::{Theme, ThemeName};
 use chat_shared::ConversationId;
@@ -27,11 +26,6 @@ fn group(state: &mut State) -> Option<ConversationId> {
             None
         }
     }
-}
-
-fn confirm(state: &mut State, question: String, detail: &str, word: &'static str, answer: Answer) {
-    let answers = vec![('y', word, answer), ('n', "no", Answer::Never)];
-    state.overlays.push(Overlay::Confirm(Confirm { question, detail: detail.to_owned(), answers }));
 }
 
 /// Runs a command.
@@ -299,7 +293,8 @@ fn settings(state: &mut State) {
     state.overlays.push(Overlay::List(Box::new(list)));
 }
 
-fn search(state: &mut State, text: String) {
+/// Selects the newest message that has this text in it.
+pub(super) fn search(state: &mut State, text: String) {
     state.search = Some(text);
     if !state.is_selecting() {
         select::begin(state);
@@ -311,109 +306,9 @@ fn search(state: &mut State, text: String) {
     select::find(state, false);
 }
 
-fn ask_password(state: &mut State, title: &str, purpose: Asked) {
-    state.overlays.push(Overlay::Question(Box::new(Question {
-        title: title.to_owned(),
-        editor: Editor::default(),
-        secret: true,
-        purpose,
-    })));
-}
-
-/// A line that was asked for has come.
-pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>) {
-    let text = question.editor.text().to_owned();
-    if text.is_empty() {
-        return;
-    }
-    match question.purpose {
-        Asked::Search => search(state, text),
-        Asked::OldPassword => {
-            ask_password(state, "The new password (at least 10 characters)", Asked::NewPassword(text))
-        }
-        Asked::NewPassword(old) => {
-            let done = Errand::Say("your password is changed; every other session has ended.".into());
-            out.push(state.errand(Call::ChangePassword(old, text), done));
-        }
-    }
-}
-
-/// Asks whether to quit when something would be lost, else quits.
-pub(super) fn ask_quit(state: &mut State, out: &mut Vec<Effect>) {
-    let unsent: usize = state.places.values().map(|place| place.timeline.pending.len()).sum();
-    let (question, detail) = match (unsent, state.kept) {
-        (0, _) => ("Quit?".to_owned(), String::new()),
-        (n, true) => (format!("Quit with {n} unsent?"), "They are kept, and sent the next time.".to_owned()),
-        (n, false) => (
-            format!("Quit with {n} unsent?"),
-            "They will be lost: another program owns the cache.".to_owned(),
-        ),
-    };
-    if matches!(state.screen, Screen::Form(_)) {
-        return out.push(Effect::Quit);
-    }
-    let answers = vec![('y', "quit", Answer::Quit), ('n', "stay", Answer::Never)];
-    state.overlays.push(Overlay::Confirm(Confirm { question, detail, answers }));
-}
-
 /// Back from the form to the chat that is still there.
 pub(super) fn back_to_chat(state: &mut State, _: &mut Vec<Effect>) {
     state.screen = Screen::Chat;
-}
-
-/// A question was answered.
-pub(super) fn answer(state: &mut State, answer: Answer, out: &mut Vec<Effect>) {
-    match answer {
-        Answer::Never => {}
-        Answer::Quit => {
-            flush(state, out);
-            out.push(Effect::Quit);
-        }
-        Answer::Delete(conversation, seq) => {
-            out.push(Effect::Client(Request::Delete(conversation, seq)));
-            if let Some(place) = state.place_mut()
-                && place.editing == Some(seq)
-            {
-                compose::cancel(state, out);
-            }
-        }
-        Answer::Discard(id) => out.push(Effect::Client(Request::Discard(id))),
-        Answer::PasteSend(text) => {
-            let before = state.place().map(|place| place.editor.text().to_owned()).unwrap_or_default();
-            let text = format!("{before}{}", text.trim_end_matches('\n'));
-            if compose::say(state, &text, out)
-                && let Some(place) = state.place_mut()
-            {
-                place.editor.take();
-            }
-        }
-        Answer::PasteEdit(text) => compose::edit(state, Edit::InsertText(text), out),
-        Answer::PasteCode(text) => {
-            let fence = if text.contains("```") { "~~~~" } else { "```" };
-            let text = format!("{fence}\n{}\n{fence}", text.trim_end_matches('\n'));
-            compose::edit(state, Edit::InsertText(text), out);
-        }
-        Answer::Leave(id) => out.push(state.errand(Call::Leave(id), Errand::Say("you left.".into()))),
-        Answer::DeleteGroup(id) => {
-            out.push(state.errand(Call::DeleteGroup(id), Errand::Say("the group is deleted.".into())));
-        }
-        Answer::Kick(id, name) => {
-            let done = Errand::Say(format!("@{name} is removed."));
-            out.push(state.errand(Call::RemoveMember(id, name), done));
-        }
-        Answer::Invite(id, name) => {
-            let done = Errand::Say(format!("@{name} is added."));
-            out.push(state.errand(Call::PutMember(id, name, None), done));
-        }
-        Answer::EndSession(id) => {
-            out.push(state.errand(Call::EndSession(id), Errand::Say("that session has ended.".into())));
-        }
-        Answer::Logout => {
-            flush(state, out);
-            out.push(state.errand(Call::Logout, Errand::Say(String::new())));
-        }
-        Answer::Open(link) => out.push(Effect::OpenLink(link)),
-    }
 }
 
 /// Drafts that were not kept yet are kept now.

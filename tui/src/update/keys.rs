@@ -1,6 +1,6 @@
 //! From keys to actions: the topmost layer takes them, then the selection, then the line.
 
-use super::{commands, complete, compose, form, go, lists, select};
+use super::{commands, complete, compose, form, go, lists, questions, select};
 use crate::action::{Action, Context};
 use crate::client::Request;
 use crate::editor::Edit;
@@ -37,7 +37,7 @@ pub(super) fn key(state: &mut State, key: Key, out: &mut Vec<Effect>) {
             state.overlays.pop();
         }
         if let Some(answer) = answer {
-            commands::answer(state, answer, out);
+            questions::answer(state, answer, out);
         }
         return;
     }
@@ -106,7 +106,7 @@ pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
     match action {
         Action::Cancel => return cancel(state, out),
         Action::Interrupt => return interrupt(state, out),
-        Action::Quit => return commands::ask_quit(state, out),
+        Action::Quit => return questions::ask_quit(state, out),
         Action::Suspend => return out.push(Effect::Suspend),
         Action::Redraw => return out.push(Effect::Redraw),
         _ => {}
@@ -196,12 +196,12 @@ fn interrupt(state: &mut State, out: &mut Vec<Effect>) {
     if let Screen::Form(form) = &mut state.screen {
         return match form.focused_editor().filter(|editor| !editor.is_empty()) {
             Some(editor) => editor.set_text(""),
-            None => commands::ask_quit(state, out),
+            None => questions::ask_quit(state, out),
         };
     }
     let is_empty = state.place().is_none_or(|place| place.editor.is_empty() && place.editing.is_none());
     if state.is_selecting() || state.completion.is_some() {
         return cancel(state, out);
     }
-    if is_empty { commands::ask_quit(state, out) } else { compose::clear(state, out) }
+    if is_empty { questions::ask_quit(state, out) } else { compose::clear(state, out) }
 }

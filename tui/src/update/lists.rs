@@ -1,6 +1,6 @@
 //! The lists that lie over the screen: what is in them, and what Enter does.
 
-use super::{commands, compose, go, keys, select};
+use super::{commands, compose, go, keys, questions, select};
 use crate::action::{Action, Context};
 use crate::client::Call;
 use crate::command::{self, COMMANDS};
@@ -61,7 +61,7 @@ pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
         },
         Some(Overlay::Question(_)) if matches!(action, Action::Send | Action::ListTake) => {
             if let Some(Overlay::Question(question)) = state.overlays.pop() {
-                commands::asked(state, *question, out);
+                questions::asked(state, *question, out);
             }
         }
         _ => {}
@@ -288,8 +288,9 @@ pub(super) fn notes(state: &mut State) {
 
 /// Asks for a text to find.
 pub(super) fn ask_search(state: &mut State) {
+    let held = state.place().map_or(0, |place| place.timeline.shown().count());
     state.overlays.push(Overlay::Question(Box::new(Question {
-        title: "Find among the messages that are held here".into(),
+        title: format!("Find among the {held} messages that are held here"),
         editor: Editor::default(),
         secret: false,
         purpose: Asked::Search,

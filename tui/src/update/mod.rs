@@ -11,6 +11,7 @@ mod go;
 mod keys;
 mod lists;
 mod mouse;
+mod questions;
 mod select;
 
 use crate::client::{Call, Connection, Request};
@@ -82,7 +83,7 @@ fn keep_anchor(state: &mut State) {
     let Some(place) = state.place_mut() else { return };
     let there = |item: Item| match item {
         Item::Message(seq) => place.timeline.message(seq).is_some(),
-        Item::Pending(index) => place.timeline.waiting().any(|(other, _)| other == index),
+        Item::Pending(index) => place.timeline.is_waiting(index),
     };
     if let Scroll::At(item, _) = place.scroll
         && !there(item)

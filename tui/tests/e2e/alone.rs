@@ -35,6 +35,15 @@ fn mistakes_in_the_configuration_have_their_lines() {
         assert!(screen.contains(part), "{part}: {screen}");
     }
     assert!(!screen.contains("line 2"), "{screen}");
+    // A line each, with what stands there and what can.
+    let first = screen.lines().find(|line| line.contains("line 1")).unwrap();
+    assert!(
+        first.contains("theme cannot be \"mauve\": it is one of \"auto\"") && !first.contains("line 3"),
+        "{screen}"
+    );
+    // The client starts all the same, and says so.
+    let terminal = Setup::client(&["--demo"]).home(home.path()).size(100, 30).start();
+    terminal.wait_for("#general").wait_for("3 mistakes in the configuration");
 }
 
 #[test]

@@ -35,10 +35,15 @@ fn is_ours(parameters: &str, end: char) -> bool {
     }
 }
 
-/// Reads everything that was written; returns the contents of its OSC sequences.
+/// Reads everything that was written; returns the contents of its OSC sequences. What the program is writing
+/// just now may lack its end.
 #[track_caller]
 fn read_strictly(raw: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(raw).unwrap_or_else(|error| panic!("no UTF-8: {error}"));
+    let text = match std::str::from_utf8(raw) {
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&raw[..error.valid_up_to()]),
+        read => read,
+    };
+    let text = text.unwrap_or_else(|error| panic!("no UTF-8: {error}"));
     let mut told = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -47,17 +52,22 @@ fn read_strictly(raw: &[u8]) -> Vec<String> {
             assert!(!is_dangerous(c), "{c:?} in {}", here());
             rest = &rest[c.len_utf8()..];
         } else if let Some(after) = rest.strip_prefix("\x1b[") {
-            let end = after.find(|c: char| ('@'..='~').contains(&c)).unwrap_or_else(|| panic!("{}", here()));
+            let Some(end) = after.find(|c: char| ('@'..='~').contains(&c)) else { return told };
             let c = after[end..].chars().next().unwrap();
             assert!(is_ours(&after[..end], c), "{}", here());
             rest = &after[end + 1..];
         } else if let Some(after) = rest.strip_prefix("\x1b]") {
-            let (content, after) = after.split_once("\x1b\\").unwrap_or_else(|| panic!("{}", here()));
+            let Some((content, after)) = after.split_once("\x1b\\") else {
+                let begun = after.strip_suffix('\x1b').unwrap_or(after);
+                assert!(!begun.chars().any(is_dangerous), "{}", here());
+                return told;
+            };
             assert!(!content.chars().any(is_dangerous), "{}", here());
             told.push(content.to_owned());
             rest = after;
         } else {
-            panic!("{}", here());
+            assert_eq!(rest, "\x1b", "{}", here());
+            return told;
         }
     }
     told

@@ -3,8 +3,8 @@
 use crate::patience;
 use crate::people::{client, home, in_ops, ops};
 use crate::terminal::{Setup, Terminal};
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use portable_pty::{CommandBuilder, ExitStatus, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -75,17 +75,43 @@ fn every_end_gives_the_terminal_back() {
     }
 }
 
-#[test]
-fn a_window_that_is_closed_ends_it_and_drafts_are_kept() {
-    let (server, ..) = ops();
-    let home = home(&server, "ann");
-    drop(in_ops(home.path()));
+/// Waits until a program does nothing any more: none of its threads runs for a while.
+fn wait_idle(pid: Pid) {
+    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let switches = || -> u64 {
+        let tasks = fs::read_dir(&tasks).unwrap().filter_map(|task| Some(task.ok()?.path().join("status")));
+        let texts = tasks.filter_map(|status| fs::read_to_string(status).ok());
+        let counts = texts.filter_map(|text| {
+            let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+            line.split_whitespace().last()?.parse::<u64>().ok()
+        });
+        counts.sum()
+    };
+    let deadline = Instant::now() + patience();
+    let (mut before, mut since) = (switches(), Instant::now());
+    while since.elapsed() < Duration::from_secs(1) {
+        // Nothing tells of it but the file.
+        thread::park_timeout(Duration::from_millis(20));
+        let now = switches();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        assert!(Instant::now() < deadline, "it is never idle");
+    }
+}
+
+/// Runs this in a window, in which half a sentence is typed; and closes the window. How it ended.
+fn in_a_window_that_is_closed(home: &Path, script: &str) -> ExitStatus {
     let size = PtySize { rows: 30, cols: 100, ..PtySize::default() };
     let pair = native_pty_system().openpty(size).unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_chat-tui"));
-    command.env("CHAT_TUI_HOME", home.path());
+    let id = home.join("id");
+    let client = format!("sh -c 'echo $$ > {}; exec {}'", id.display(), env!("CARGO_BIN_EXE_chat-tui"));
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", &script.replace("CLIENT", &client)]);
+    command.env("CHAT_TUI_HOME", home);
     command.env("TERM", "xterm-256color");
     let mut child = pair.slave.spawn_command(command).unwrap();
+    let pid = child.process_id().and_then(|pid| Pid::from_raw(pid.cast_signed())).unwrap();
     drop(pair.slave);
     let mut reader = pair.master.try_clone_reader().unwrap();
     let mut writer = pair.master.take_writer().unwrap();
@@ -105,14 +131,34 @@ fn a_window_that_is_closed_ends_it_and_drafts_are_kept() {
         let _ = told.send((reader, writer));
     });
     let others = tell.recv_timeout(patience()).unwrap();
+    // From here on it has nothing to write, at which it could find out.
+    wait_idle(fs::read_to_string(id).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap());
     drop((others, pair.master));
     let (told, tell) = mpsc::channel();
     thread::spawn(move || told.send(child.wait().unwrap()));
-    let exit = tell.recv_timeout(patience()).unwrap();
-    assert_eq!(exit.signal(), None, "{exit:?}");
+    tell.recv_timeout(patience()).unwrap_or_else(|_| {
+        let _ = kill_process_group(pid, Signal::KILL);
+        panic!("it goes on without a window");
+    })
+}
 
-    let terminal = client(home.path()).start();
-    terminal.wait_for("> half a sentence");
+#[test]
+fn a_window_that_is_closed_ends_it_and_drafts_are_kept() {
+    let (server, ..) = ops();
+    let scripts = [
+        // It leads the session, and is told by a signal.
+        ("ann", "exec CLIENT"),
+        // Below a shell that is deaf to the signal nobody tells it.
+        ("bea", "trap '' HUP; CLIENT; exit $?"),
+    ];
+    for (name, script) in scripts {
+        let home = home(&server, name);
+        drop(in_ops(home.path()));
+        let exit = in_a_window_that_is_closed(home.path(), script);
+        assert_eq!((exit.signal(), exit.exit_code()), (None, 0), "{script}: {exit:?}");
+        let terminal = client(home.path()).start();
+        terminal.wait_for("> half a sentence");
+    }
 }
 
 /// The letter that the system has for what the program does.

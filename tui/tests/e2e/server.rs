@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -242,6 +243,21 @@ impl User {
                 Some(last) if page["has_after"] == true => after = last["seq"].as_i64().unwrap(),
                 _ => return bodies,
             }
+        }
+    }
+
+    /// Waits until these are the texts of a conversation: the screen shows what is written before it is sent.
+    pub(crate) fn wait_texts(&self, conversation: i64, expected: &[&str]) {
+        let deadline = Instant::now() + patience();
+        loop {
+            let mut texts = self.bodies(conversation);
+            texts.retain(|body| !body.is_empty());
+            if texts == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{texts:?} instead of {expected:?}");
+            // The server does not tell when somebody is done.
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 

@@ -1,9 +1,12 @@
 //! Pastes and $EDITOR.
 
-use crate::people::{client, count, go_to_ops, home, in_ops, ops};
+use crate::patience;
+use crate::people::{client, go_to_ops, home, in_ops, ops};
+use crate::terminal::Setup;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_pasted_newline_sends_nothing() {
@@ -23,8 +26,42 @@ fn a_pasted_newline_sends_nothing() {
     terminal.keys("<c-c>").wait_gone("> a");
     terminal.paste("e\nf\ng\nh").wait_for("Paste 4 lines?").keys("s").wait_gone("Paste 4 lines?");
     terminal.keys("the end<enter>").wait_for("the end").wait_gone("on its way");
-    let bodies: Vec<_> = cy.bodies(group).into_iter().filter(|body| !body.is_empty()).collect();
-    assert_eq!(bodies, ["one\ntwo!", "e\nf\ng\nh", "the end"]);
+    cy.wait_texts(group, &["one\ntwo!", "e\nf\ng\nh", "the end"]);
+}
+
+#[test]
+fn a_text_that_finds_no_room_on_the_disk_stays_in_the_line() {
+    let (server, cy, group) = ops();
+    let home = home(&server, "ann");
+    drop(in_ops(home.path()));
+    // No file grows beyond so many blocks of 512 bytes.
+    let script = format!("trap '' XFSZ; ulimit -f 200; exec {}", env!("CARGO_BIN_EXE_chat-tui"));
+    let terminal = Setup::program("sh", &["-c", &script]).home(home.path()).size(100, 30).start();
+    go_to_ops(&terminal);
+    let is_refused = |screen: &str| screen.contains("could not be stored");
+    let deadline = Instant::now() + patience();
+    let mut number = 0;
+    while !is_refused(&terminal.screen()) {
+        number += 1;
+        let text = format!("text {number}.{}", " and on".repeat(1_000));
+        terminal.paste(&text).keys("<enter>");
+        while !cy.bodies(group).contains(&text) && !is_refused(&terminal.screen()) {
+            assert!(
+                Instant::now() < deadline,
+                "text {number} is neither sent nor refused: {}",
+                terminal.screen()
+            );
+            // The server does not tell when somebody is done.
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+    // It is back in the line, where it goes on; and what cannot be kept is said at the end.
+    terminal.keys("-goes-on").wait_for("on-goes-on").keys("<c-q>").wait_for("Quit?").keys("y");
+    assert_eq!(terminal.wait_exit(), Some(1));
+    let screen = terminal.screen().replace(['\n', ' '], "");
+    assert!(screen.contains("andon-goes-on") && screen.contains("lostwiththisprogram:1"), "{screen}");
+    let refused = format!("text {number}.");
+    assert!(!cy.bodies(group).iter().any(|body| body.starts_with(&refused)));
 }
 
 /// A program that stands in for an editor.
@@ -45,9 +82,8 @@ fn the_editor_has_the_draft_the_terminal_and_what_is_typed() {
     go_to_ops(&terminal);
     terminal.keys("draft<c-x><c-e>").wait_for("in the editor: lines");
     terminal.keys("what was typed<enter>").wait_for("> draft and what was typed");
-    terminal.keys("<enter>").wait_gone("on its way").wait_gone("> draft");
-    terminal.wait_for("draft and what was typed");
-    assert_eq!(count(&cy.bodies(group), "draft and what was typed"), 1);
+    terminal.keys("<enter>").wait_gone("> draft").wait_for("draft and what was typed");
+    cy.wait_texts(group, &["draft and what was typed"]);
 }
 
 #[test]

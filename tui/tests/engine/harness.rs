@@ -7,11 +7,12 @@ use chat_server::listener::{Drain, DrainHandle};
 use chat_shared::api::{Conversation, Message, MessagePage, SendRequest, Session};
 use chat_shared::text::MessageBody;
 use chat_shared::{ConversationId, Rev, SendId, Seq};
-use chat_tui::client::{Client, Connection, Pending, Request, Start, Update};
+use chat_tui::client::{Client, Connection, Draft, OutboxChange, Pending, Request, Start, Update};
 use chat_tui::home::Home;
 use chat_tui::net::http::{Account, Http};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -33,17 +34,19 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    pub(crate) async fn at(data: &Path, listen: &str) -> Self {
-        let all = [
-            ("CHAT_LISTEN", listen.to_owned()),
-            ("CHAT_DATA_DIR", data.to_str().unwrap().to_owned()),
-            ("CHAT_PBKDF2_ITERATIONS", "10".to_owned()),
-            ("CHAT_RATE_LIMITS", "off".to_owned()),
+    /// With these settings besides the ones that make it quick.
+    pub(crate) async fn at(data: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("CHAT_LISTEN", listen),
+            ("CHAT_DATA_DIR", data.to_str().unwrap()),
+            ("CHAT_PBKDF2_ITERATIONS", "10"),
+            ("CHAT_RATE_LIMITS", "off"),
         ];
+        all.extend(settings);
         let matches = args(clap::Command::new("test")).get_matches_from(["test"]);
         let mut values = Values::default();
         values.flags(&matches);
-        values.environment(|name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone()));
+        values.environment(|name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         let config = values.load().unwrap().config;
         let server = Server::start(config, None).await.unwrap();
         let address = server.address().unwrap();
@@ -68,14 +71,29 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) server: Option<TestServer>,
     pub(crate) url: String,
+    settings: &'static [(&'static str, &'static str)],
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these settings of the server.
+    pub(crate) async fn with(settings: &'static [(&'static str, &'static str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let server = TestServer::at(&dir.path().join("server"), "127.0.0.1:0").await;
+        let server = TestServer::at(&dir.path().join("server"), "127.0.0.1:0", settings).await;
         let url = server.url();
-        Self { dir, server: Some(server), url }
+        Self { dir, server: Some(server), url, settings }
+    }
+
+    /// A command of the operator.
+    pub(crate) async fn operate(&self, command: &[&str]) {
+        let data = self.dir.path().join("server");
+        let line = ["chat-server", "--data-dir", data.to_str().unwrap()];
+        let line: Vec<OsString> = line.iter().chain(command).map(OsString::from).collect();
+        let done = tokio::task::spawn_blocking(move || chat_server::cli::run(line)).await.unwrap();
+        assert_eq!(done, 0, "{command:?}");
     }
 
     /// Ends the server; its data stays.
@@ -86,7 +104,7 @@ impl World {
     /// Starts it again, at the same address.
     pub(crate) async fn server_on(&mut self) {
         let listen = self.url.trim_start_matches("http://").to_owned();
-        self.server = Some(TestServer::at(&self.dir.path().join("server"), &listen).await);
+        self.server = Some(TestServer::at(&self.dir.path().join("server"), &listen, self.settings).await);
     }
 
     pub(crate) fn home(&self, name: &str) -> Home {
@@ -186,10 +204,14 @@ pub(crate) struct Face {
     pub(crate) cursors: BTreeMap<ConversationId, Rev>,
     pub(crate) outbox: BTreeMap<ConversationId, Vec<Pending>>,
     pub(crate) notices: Vec<String>,
-    pub(crate) refused: Vec<(Option<String>, String)>,
+    /// How many changes of it were told.
+    pub(crate) outbox_changes: usize,
+    pub(crate) refused: Vec<(Option<Draft>, String)>,
     pub(crate) answers: BTreeMap<u64, Result<chat_tui::client::Answer, String>>,
     pub(crate) resets: usize,
     pub(crate) logged_out: Option<String>,
+    /// How often it had to wait for the next attempt.
+    pub(crate) connections_lost: usize,
     pub(crate) failed_loads: usize,
     pub(crate) ended: Option<Option<String>>,
 }
@@ -215,11 +237,13 @@ impl Face {
             spans: BTreeMap::new(),
             cursors: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            outbox_changes: 0,
             notices: Vec::new(),
             refused: Vec::new(),
             answers: BTreeMap::new(),
             resets: 0,
             logged_out: None,
+            connections_lost: 0,
             failed_loads: 0,
             ended: None,
         }
@@ -299,7 +323,10 @@ impl Face {
                 }
                 self.start = Some(*start);
             }
-            Update::Connection(connection) => self.connection = connection,
+            Update::Connection(connection) => {
+                self.connections_lost += usize::from(matches!(connection, Connection::Waiting { .. }));
+                self.connection = connection;
+            }
             Update::Conversations(all) => {
                 self.conversations = all.into_iter().map(|c| (c.id, c)).collect();
             }
@@ -337,17 +364,27 @@ impl Face {
                 self.put(conversation, messages);
             }
             Update::LoadFailed(..) => self.failed_loads += 1,
-            Update::Outbox(id, pending) => {
-                self.outbox.insert(id, pending);
+            Update::Outbox(id, change) => {
+                self.outbox_changes += 1;
+                let queue = self.outbox.entry(id).or_default();
+                let at = |queue: &[Pending], id| queue.iter().position(|pending| pending.id == id).unwrap();
+                match change {
+                    OutboxChange::Added(pending) => queue.push(pending),
+                    OutboxChange::Marked(id, failed) => {
+                        let at = at(queue, id);
+                        queue[at].failed = failed;
+                    }
+                    OutboxChange::Gone(id) => drop(queue.remove(at(queue, id))),
+                }
             }
-            Update::Refused { body, reason, .. } => self.refused.push((body, reason)),
+            Update::Refused { draft, reason, .. } => self.refused.push((draft, reason)),
             Update::Answer(ticket, answer) => {
                 self.answers.insert(ticket, answer.map_err(|error| error.to_string()));
             }
             Update::LoggedOut(reason) => self.logged_out = Some(reason),
             Update::Notice(notice) => self.notices.push(notice),
             Update::Ended(reason) => self.ended = Some(reason),
-            Update::Online(_) | Update::Presence(..) | Update::Typing(..) => {}
+            Update::Online(_) | Update::Presence(..) | Update::Typing(..) | Update::Unkept { .. } => {}
         }
     }
 }

@@ -8,6 +8,9 @@
 )]
 
 mod chat;
+mod ends;
+mod fake;
 mod harness;
 mod hostile;
 mod kills;
+mod returns;

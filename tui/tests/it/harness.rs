@@ -11,7 +11,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 /// How long anything may take.
@@ -109,8 +109,12 @@ impl Person {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-tui"));
+        command.args(arguments);
+        self.at_home(command)
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         command
-            .args(arguments)
             .env("CHAT_TUI_HOME", self.home.path())
             // Three hours east, by a rule that needs no file of the system's.
             .env("TZ", "XYZ-3")
@@ -143,6 +147,18 @@ impl Person {
         tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap().into()
     }
 
+    /// The line mode.
+    pub(crate) fn plain(&self) -> Plain {
+        Plain::start(self.command(&["--plain"]))
+    }
+
+    /// The line mode, below a shell that sets this limit first.
+    pub(crate) fn plain_below(&self, limit: &str) -> Plain {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{limit}; exec {} --plain", env!("CARGO_BIN_EXE_chat-tui")));
+        Plain::start(self.at_home(shell))
+    }
+
     /// Begins to follow.
     pub(crate) fn tail(&self, arguments: &[&str]) -> Tail {
         let mut child = self.command(&[&["tail"], arguments].concat()).spawn().unwrap();
@@ -163,5 +179,59 @@ impl Tail {
     pub(crate) async fn line(&mut self) -> String {
         let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
         line.expect("a line in time").unwrap().expect("it still runs")
+    }
+}
+
+/// The line mode, with somebody at it.
+pub(crate) struct Plain {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What it has printed so far.
+    seen: Vec<String>,
+}
+
+impl Plain {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: child.stdin.take(), child, lines, seen: Vec::new() }
+    }
+
+    /// Types a line.
+    pub(crate) async fn types(&mut self, line: &str) {
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Reads on to the line with this in it.
+    pub(crate) async fn until(&mut self, text: &str) -> String {
+        loop {
+            let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in time: {:#?}", self.seen)).unwrap();
+            let line = line.unwrap_or_else(|| panic!("it ended without {text:?}: {:#?}", self.seen));
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends what it reads, if that has not been done, and waits for its end. All that it has printed is its output.
+    pub(crate) async fn ends(mut self) -> Done {
+        drop(self.input.take());
+        let ending = async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                self.seen.push(line);
+            }
+            self.child.wait_with_output().await.unwrap()
+        };
+        let mut done: Done = tokio::time::timeout(PATIENCE, ending).await.expect("it ends").into();
+        done.out = self.seen.join("\n");
+        done
+    }
+
+    /// Kills it.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 }

@@ -10,3 +10,4 @@
 mod cursors;
 mod harness;
 mod oneshot;
+mod plain;

@@ -1,9 +1,10 @@
 //! A state, the made-up data behind it, and keys as text.
 
-use chat_shared::{ConversationId, SendId};
+use chat_shared::api::{Conversation, Message};
+use chat_shared::{ConversationId, Rev, SendId, Seq};
 use chat_tui::client::{Request, Update};
 use chat_tui::config::Config;
-use chat_tui::demo::{Demo, MORNING};
+use chat_tui::demo::{self, Demo, MORNING};
 use chat_tui::effect::Effect;
 use chat_tui::event::{Event, Timed};
 use chat_tui::state::{Screen, State};
@@ -154,4 +155,41 @@ impl Script {
     pub(crate) fn id(&self, name: &str) -> ConversationId {
         self.state.rooms.by_name(name).unwrap_or_else(|| panic!("no {name}"))
     }
+}
+
+/// On the made-up data.
+pub(crate) fn script() -> Script {
+    Script::demo(80, 24)
+}
+
+pub(crate) fn seq(value: i64) -> Seq {
+    Seq::new(value).unwrap()
+}
+
+pub(crate) fn rev(value: i64) -> Rev {
+    Rev::new(value).unwrap()
+}
+
+/// Somebody else writes into #general.
+pub(crate) fn arrives(script: &mut Script, body: &str) {
+    let id = script.id("#general");
+    let conversation = script.state.rooms.get(id).unwrap().clone();
+    let from = conversation.head_rev;
+    let to = from.next();
+    let message = Message {
+        conversation_id: id,
+        seq: to.as_seq(),
+        rev: to,
+        sent_at: script.state.now,
+        body: body.into(),
+        ..demo::message(1)
+    };
+    let unread = conversation.unread + 1;
+    script.tell(Update::Applied { conversation: id, messages: vec![message], from, to });
+    script.tell(Update::Conversation(Box::new(Conversation {
+        head_rev: to,
+        last_seq: to.as_seq(),
+        unread,
+        ..conversation
+    })));
 }

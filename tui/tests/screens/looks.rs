@@ -111,7 +111,7 @@ fn the_form() {
 
 #[test]
 fn offline_with_something_unsent() {
-    use chat_tui::client::{Connection, Update};
+    use chat_tui::client::{Connection, OutboxChange, Update};
     at_each_size("offline", |script| {
         script.answers = false;
         script.tell(Update::Connection(Connection::Waiting {
@@ -124,7 +124,9 @@ fn offline_with_something_unsent() {
         waits.entered_at = script.state.now;
         failed.entered_at = script.state.now;
         let id = script.id("#general");
-        script.tell(Update::Outbox(id, vec![failed, waits]));
+        for pending in [failed, waits] {
+            script.tell(Update::Outbox(id, OutboxChange::Added(pending)));
+        }
         script.wait(9_000);
     });
 }

@@ -11,3 +11,5 @@ mod docs;
 mod harness;
 mod keys;
 mod looks;
+mod reading;
+mod unsent;

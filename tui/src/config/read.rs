@@ -1,133 +1,16 @@
-//! The configuration: a TOML file that is read whole, with every mistake told with its line.
+//! Reading the file: every mistake is told with its line, what stands there, and what can stand there.
 
+use super::{Config, Mistake, Word};
 use crate::action::{Action, Context};
 use crate::keymap::{Keymap, Preset, Sequence};
-use crate::theme::ThemeName;
+use crate::net::http::normalize;
+use crate::text::near;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// How to tell somebody who is not looking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Notify {
-    /// By what the environment says of the terminal.
-    #[default]
-    Auto,
-    /// OSC 99 (kitty).
-    Osc99,
-    /// OSC 777 (foot, urxvt, WezTerm, Ghostty).
-    Osc777,
-    /// OSC 9 (iTerm2, Windows Terminal).
-    Osc9,
-    /// The bell.
-    Bell,
-    /// Not at all.
-    Off,
-}
-
-/// Names a value in the file.
-trait Word: Sized + Copy + 'static {
-    const ALL: &'static [(&'static str, Self)];
-}
-
-impl Word for Notify {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("osc99", Self::Osc99),
-        ("osc777", Self::Osc777),
-        ("osc9", Self::Osc9),
-        ("bell", Self::Bell),
-        ("off", Self::Off),
-    ];
-}
-
-impl Word for ThemeName {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("dark", Self::Dark),
-        ("light", Self::Light),
-        ("contrast", Self::Contrast),
-        ("16", Self::Sixteen),
-        ("none", Self::None),
-    ];
-}
-
-impl Word for Preset {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("default", Self::Default), ("emacs", Self::Emacs), ("vim", Self::Vim)];
-}
-
-/// What can be set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// The server that the form begins with.
-    pub server: Option<String>,
-    /// Colours.
-    pub theme: ThemeName,
-    /// Notifications.
-    pub notify: Notify,
-    /// Does the program have the mouse?
-    pub mouse: bool,
-    /// Tell others that I am writing?
-    pub typing: bool,
-    /// Links as OSC 8, so that the terminal can open them.
-    pub hyperlinks: bool,
-    /// Keys.
-    pub keymap: Keymap,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            server: None,
-            theme: ThemeName::Auto,
-            notify: Notify::Auto,
-            mouse: true,
-            typing: true,
-            hyperlinks: true,
-            keymap: Keymap::default(),
-        }
-    }
-}
-
-/// Something wrong in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong, and what would be right.
-    pub detail: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.detail)
-    }
-}
-
-/// The file that is read: `config.toml` in `CHAT_TUI_HOME`, else chat-tui/config.toml in the XDG configuration
-/// directory.
-pub fn path() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let own = std::env::var_os("CHAT_TUI_HOME").filter(|home| !home.is_empty());
-    if let Some(home) = own {
-        return Some(PathBuf::from(home).join("config.toml"));
-    }
-    absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
-        .map(|config| config.join("chat-tui/config.toml"))
-}
-
-/// Reads the file; one that is not there sets nothing.
-pub fn load(path: &Path) -> Result<(Config, Vec<Mistake>), String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(parse(&text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((Config::default(), Vec::new())),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
+/// Of a value that is wrong so much is shown, in characters: enough to find it.
+const SHOWN: usize = 40;
 
 /// Reads a text: what is right of it holds, and what is not is told.
 pub fn parse(text: &str) -> (Config, Vec<Mistake>) {
@@ -173,7 +56,7 @@ impl Reader<'_> {
         for (name, value) in table {
             let at = name.span().start;
             match name.get_ref().as_ref() {
-                "server" => self.config.server = self.string("server", value).or(self.config.server.take()),
+                "server" => self.config.server = self.server(value).or(self.config.server.take()),
                 "theme" => self.config.theme = self.word("theme", value).unwrap_or(self.config.theme),
                 "notify" => self.config.notify = self.word("notify", value).unwrap_or(self.config.notify),
                 "mouse" => self.config.mouse = self.flag("mouse", value).unwrap_or(self.config.mouse),
@@ -183,29 +66,41 @@ impl Reader<'_> {
                 }
                 "keymap" => match value.get_ref() {
                     DeValue::Table(keymap) => self.keymap(keymap),
-                    _ => self.wrong(at, "keymap is a table: [keymap.global], [keymap.compose] …".into()),
+                    _ => self.not("keymap", value, "a table: [keymap.global], [keymap.compose] …"),
                 },
                 other => {
-                    let detail =
-                        format!("{other:?} is not a setting. {}", nearest(other, NAMES.iter().copied()));
+                    let meant = nearest(other, NAMES.iter().copied())
+                        .unwrap_or_else(|| format!("There are {}.", NAMES.join(", ")));
+                    let detail = format!("{other:?} is not a setting. {meant}");
                     self.wrong(at, detail);
                 }
             }
         }
     }
 
-    fn string(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
-        let found = value.get_ref().as_str().map(str::to_owned);
-        if found.is_none() {
-            self.wrong(value.span().start, format!("{name} is a text in quotes"));
+    /// A value that it cannot be.
+    fn not(&mut self, name: &str, value: &Spanned<DeValue<'_>>, can: &str) {
+        let given = self.text.get(value.span()).unwrap_or_default();
+        let mut shown: String = given.lines().next().unwrap_or_default().chars().take(SHOWN).collect();
+        if shown.len() < given.len() {
+            shown.push('…');
         }
-        found
+        self.wrong(value.span().start, format!("{name} cannot be {shown}: it is {can}"));
+    }
+
+    fn server(&mut self, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        // Whether http may go to another machine is asked where it is used.
+        let found = value.get_ref().as_str().filter(|server| normalize(server, true).is_ok());
+        if found.is_none() {
+            self.not("server", value, "an address in quotes, such as \"https://chat.example.org\"");
+        }
+        found.map(str::to_owned)
     }
 
     fn flag(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<bool> {
         let found = value.get_ref().as_bool();
         if found.is_none() {
-            self.wrong(value.span().start, format!("{name} is true or false"));
+            self.not(name, value, "true or false");
         }
         found
     }
@@ -215,7 +110,7 @@ impl Reader<'_> {
         let found = T::ALL.iter().find(|(word, _)| Some(*word) == given).map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<String> = T::ALL.iter().map(|(word, _)| format!("{word:?}")).collect();
-            self.wrong(value.span().start, format!("{name} is one of {}", words.join(", ")));
+            self.not(name, value, &format!("one of {}", words.join(", ")));
         }
         found
     }
@@ -230,12 +125,10 @@ impl Reader<'_> {
             }
             let (Some(context), DeValue::Table(bindings)) = (Context::from_name(name), value.get_ref())
             else {
-                let names = Context::ALL.iter().map(|context| context.as_str());
-                let detail = format!(
-                    "[keymap.{name}] is not a table of keys. {}",
-                    nearest(name, names.chain(["preset"]))
-                );
-                self.wrong(at, detail);
+                let names: Vec<&str> = Context::ALL.iter().map(|context| context.as_str()).collect();
+                let meant = nearest(name, names.iter().copied().chain(["preset"]))
+                    .unwrap_or_else(|| format!("There are {}.", names.join(", ")));
+                self.wrong(at, format!("[keymap.{name}] is not a table of keys. {meant}"));
                 continue;
             };
             // As they stand in the file, so that the second of two is the one that is told.
@@ -298,63 +191,26 @@ impl Reader<'_> {
                 }
                 None => {
                     let names = Action::ALL.iter().map(|action| action.name());
-                    let detail = format!("{name:?} is not an action. {}", nearest(name, names));
-                    self.wrong(value.span().start, detail);
+                    let meant = nearest(name, names)
+                        .unwrap_or_else(|| "chat-tui --example-config shows them all.".to_owned());
+                    self.wrong(value.span().start, format!("{name:?} is not an action. {meant}"));
                 }
             },
-            _ => self.wrong(value.span().start, format!("{shown} takes an action in quotes, or false")),
+            _ => self.not(&shown, value, "an action in quotes, or false"),
         }
     }
 }
 
-/// The names nearest to what was typed, as a sentence.
-fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> String {
-    match crate::command::nearest(given, names) {
-        Some(name) => format!("Did you mean {name:?}?"),
-        None => String::new(),
-    }
-}
-
-/// The commented example: every setting with what it is without a file.
-pub fn example() -> String {
-    let mut text = String::from(
-        "# chat-tui's settings. Every line is a comment: what it says holds anyway.\n\
-         # `chat-tui --check-config` tells what is wrong with the file.\n\n\
-         # The server that the form begins with\n# server = \"https://chat.example.org\"\n\n\
-         # auto (by NO_COLOR, COLORTERM and COLORFGBG), dark, light, contrast, 16, none\n# theme = \"auto\"\n\n\
-         # How to tell somebody who is not looking: auto, osc99, osc777, osc9, bell, off\n# notify = \"auto\"\n\n\
-         # Does the program have the mouse?\n# mouse = true\n\n\
-         # Tell others that you are writing?\n# typing = true\n\n\
-         # Links that the terminal can open (OSC 8)\n# hyperlinks = true\n\n\
-         # Keys. A preset, and below it what differs: an action's name, or false. These stay as they are:\n",
-    );
-    let reserved: Vec<String> = crate::keymap::RESERVED
-        .iter()
-        .map(|(_, keys, _)| keys.parse::<Sequence>().map(|keys| keys.to_string()).unwrap_or_default())
-        .collect();
-    let mut reserved = reserved;
-    reserved.dedup();
-    text.push_str(&format!(
-        "# {}\n# [keymap]\n# preset = \"default\"         # default, emacs, vim\n",
-        reserved.join(", ")
-    ));
-    for context in Context::ALL {
-        text.push_str(&format!("\n# [keymap.{}]\n", context.as_str()));
-        for (other, keys, action) in Preset::Default.bindings() {
-            let reserved = keys.parse().is_ok_and(|keys| Keymap::is_reserved(context, &keys));
-            if other == context && !reserved {
-                let binding = format!("{keys:?} = {:?}", action.name());
-                text.push_str(&format!("# {binding:<40} # {}\n", action.doc()));
-            }
-        }
-    }
-    text
+/// The name nearest to what was typed, as a sentence.
+fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    near::nearest(given, names).map(|name| format!("Did you mean {name:?}?"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keymap::Found;
+    use crate::theme::ThemeName;
 
     fn mistakes(text: &str) -> Vec<String> {
         parse(text).1.iter().map(ToString::to_string).collect()
@@ -403,26 +259,25 @@ mod tests {
                 "line 2: Ctrl-x Ctrl-e can never be reached: Ctrl-x alone already means something",
             ),
             ("theme = ", "line 1: "),
+            ("[keymap.global]\n\"f5\" = 7\n", "line 2: F5 cannot be 7: it is an action in quotes, or false"),
+            (
+                "theme = \"mauve\"",
+                "line 1: theme cannot be \"mauve\": it is one of \"auto\", \"dark\", \"light\"",
+            ),
+            ("mouse = \"no\"", "line 1: mouse cannot be \"no\": it is true or false"),
+            ("server = 5", "line 1: server cannot be 5: it is an address in quotes, such as"),
+            ("server = \"ftp://x\"", "line 1: server cannot be \"ftp://x\": it is an address"),
+            ("keymap = 3", "line 1: keymap cannot be 3: it is a table"),
+            ("[keymap]\npreset = [\n1,\n2]\n", "line 2: preset cannot be […: it is one of"),
+            ("wallpaper = 1", "line 1: \"wallpaper\" is not a setting. There are server, theme,"),
+            (
+                "[keymap.global]\n\"f5\" = \"make tea\"",
+                "line 2: \"make tea\" is not an action. chat-tui --example-config",
+            ),
         ];
         for (text, expected) in table {
             let found = mistakes(text);
             assert!(found.iter().any(|m| m.starts_with(expected)), "{text}: {found:?}");
         }
-    }
-
-    #[test]
-    fn the_example_holds_what_holds_anyway() {
-        let example = example();
-        assert_eq!(parse(&example), (Config::default(), vec![]));
-        let on: String = example
-            .lines()
-            .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| line.starts_with(['[', '"']) || line.contains(" = "))
-            .filter(|line| !line.starts_with("server"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let (config, wrong) = parse(&on);
-        assert_eq!(wrong, [], "{on}");
-        assert_eq!(config, Config::default());
     }
 }
