@@ -1,5 +1,5 @@
-// HTTP calls, and the login. The access token lives in this object and nowhere else; the refresh token is a
-// cookie that no script can read.
+// HTTP calls, and the login. The access token lives in this object alone; the refresh token is a cookie that no
+// script can read.
 
 /** A refusal of the server, or none of its answers (`status` 0). */
 export class ApiError extends Error {
@@ -24,20 +24,17 @@ export class Api {
 
 	/** Asks with the access token, which is renewed before it expires. */
 	async call(method, path, body) {
-		if (Date.now() >= this.renewAt) await this.refresh();
+		await this.renew();
 		const { token } = this;
-		try {
-			return await this.#fetch(method, path, body, token);
-		} catch (error) {
+		return this.#fetch(method, path, body, token).catch(async (error) => {
 			if (error.status !== 401 || !this.user) throw error;
 			if (this.token === token) await this.refresh();
 			return this.#fetch(method, path, body, this.token);
-		}
+		});
 	}
 
 	async #fetch(method, path, body, token) {
-		const headers = token ? { authorization: `Bearer ${token}` } : {};
-		if (body) headers['content-type'] = 'application/json';
+		const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) };
 		const response = await fetch(`/api/v1${path}`, {
 			method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000),
 		}).catch(() => { throw new ApiError(0); });
@@ -52,6 +49,11 @@ export class Api {
 		this.token = session.access_token;
 		this.renewAt = Date.now() + session.expires_in * 1000 * 2 / 3;
 		localStorage.setItem(HINT, session.user.username);
+	}
+
+	/** Renews the access token where it is time. */
+	async renew() {
+		if (Date.now() >= this.renewAt) await this.refresh();
 	}
 
 	/** A new access token. Once at a time here, and one tab after the other where the browser has locks. */

@@ -2,7 +2,7 @@
 import { Api } from './api.js';
 import { Composer } from './composer.js';
 import { about, account, browse, dot, members, people } from './dialogs.js';
-import { $, h, toast } from './dom.js';
+import { $, attempt, closeDialogs, h, toast } from './dom.js';
 import { frames } from './frames.js';
 import { Outbox } from './outbox.js';
 import { Socket } from './socket.js';
@@ -12,6 +12,7 @@ import { line } from './text.js';
 import { Timeline } from './timeline.js';
 
 const READ_MS = 1000;
+const AGAIN_MS = 3000;
 
 export class App {
 	constructor() {
@@ -21,23 +22,19 @@ export class App {
 		const opens = { account, browse, people, members, about };
 		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
 		$('login').onsubmit = (event) => this.#enter(event);
-		$('mode').onclick = () => this.#mode();
 		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
 		$('find').onkeydown = ({ key }) => {
-			if (key === 'Enter') $('side').querySelector('li a')?.click();
 			if (key !== 'Escape' && key !== 'Enter') return;
+			if (key === 'Enter') $('side').querySelector('li a')?.click();
 			$('find').value = '';
 			this.#list();
 		};
-		$('bar').onclick = () => (this.socket.running ? this.socket.wake() : this.socket.start());
+		$('bar').onclick = () => this.socket.start();
 		onhashchange = () => this.#show();
-		onfocus = ononline = document.onvisibilitychange = () => this.#awake();
+		onfocus = ononline = onpageshow = document.onvisibilitychange = () => this.#awake();
 		document.onkeydown = (event) => this.#key(event);
-		onstorage = () => {
-			if (this.store) this.changed();
-			else if (this.api.mayResume) this.start();
-		};
+		onstorage = () => (this.store ? this.changed() : this.start()); // another tab sent something, or logged in
 		setInterval(() => this.#second(), 1000);
 	}
 
@@ -46,29 +43,21 @@ export class App {
 	}
 
 	async start() {
+		if (!this.api.mayResume) return this.#door();
 		try {
-			if (!this.api.mayResume) return this.#door();
 			await this.api.refresh();
 			return this.#begin();
 		} catch (error) {
-			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), 3000);
+			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), AGAIN_MS);
 			return this.#door(error.message);
 		}
 	}
 
 	#door(text = '') {
-		if (this.registers) this.#mode();
 		$('app').hidden = true;
 		$('door').hidden = false;
 		document.title = 'chat';
 		$('problem').textContent = text;
-	}
-
-	#mode() {
-		const registers = this.registers = !this.registers;
-		$('enter').textContent = registers ? 'Make an account' : 'Log in';
-		$('mode').textContent = registers ? 'Log in instead' : 'Make an account instead';
-		$('login').password.autocomplete = registers ? 'new-password' : 'current-password';
 	}
 
 	async #enter(event) {
@@ -77,7 +66,7 @@ export class App {
 		$('problem').textContent = '';
 		try {
 			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-			await this.api.enter(this.registers ? '/auth/register' : '/auth/login', values);
+			await this.api.enter(`/auth/${event.submitter.value}`, values);
 			form.reset();
 			this.#begin();
 		} catch ({ message, status }) {
@@ -106,13 +95,11 @@ export class App {
 
 	/** The session is over, here or elsewhere. */
 	#closed() {
-		if (this.store) {
-			this.socket.stop();
-			this.store = this.conv = null;
-			this.timeline.show(null);
-			this.composer.show(null);
-			document.querySelectorAll('dialog').forEach((node) => node.close());
-		}
+		this.socket?.stop();
+		this.store = this.conv = null;
+		this.timeline.show(null);
+		this.composer.show(null);
+		closeDialogs();
 		this.#door('Your session ended. Log in again.');
 	}
 
@@ -123,8 +110,8 @@ export class App {
 	}
 
 	#frame(frame) {
-		const { type, id, conversation_id, detail } = frame;
-		if (type === 'ack') this.outbox.done(id, conversation_id);
+		const { type, id, detail } = frame;
+		if (type === 'ack') this.outbox.done(id);
 		if (type === 'error' && !this.outbox.refused(frame)) toast(detail);
 		this.sync.take(frame);
 		if (type !== 'ready') return;
@@ -135,15 +122,16 @@ export class App {
 	}
 
 	#message(conv, message, isNew) {
-		this.outbox.done(message.id, conv.id);
-		if (message.event) conv.members = null;
-		const isHere = conv === this.conv;
-		if (!isNew || (isHere && this.#looks) || !disturbs(conv.info, message, this.me.username)) return;
-		if (isHere) this.timeline.divider ??= conv.info.read_seq;
-		if (window.Notification?.permission !== 'granted') return;
+		const { id, event, sender, body } = message;
+		this.outbox.done(id);
+		if (event) conv.members = null;
+		const isSeen = conv === this.conv && this.#looks;
+		if (!isNew || isSeen || sender.id === this.me.id) return;
+		if (!conv.isKept) conv.divider = conv.info.read_seq;
+		if (window.Notification?.permission !== 'granted' || !disturbs(conv.info, message, this.me.username)) return;
 		try {
-			const note = new Notification(`${line(message.sender.display_name)}, ${line(conv.title)}`,
-				{ body: line(message.body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
+			const note = new Notification(`${line(sender.display_name)}, ${line(conv.title)}`,
+				{ body: line(body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
 			note.onclick = () => { focus(); this.open(conv.id); note.close(); };
 		} catch { /* some phones leave it to service workers */ }
 	}
@@ -155,6 +143,7 @@ export class App {
 	}
 
 	open(id) {
+		closeDialogs();
 		location.hash = id;
 		this.#show();
 	}
@@ -165,6 +154,7 @@ export class App {
 		$('app').className = conv ? 'open' : '';
 		if (conv !== this.conv) {
 			this.conv = conv;
+			if (conv) conv.isKept = false;
 			this.timeline.show(conv);
 			this.composer.show(conv);
 		}
@@ -191,14 +181,28 @@ export class App {
 	/** What is in sight of somebody who looks is read. */
 	read() {
 		const { conv } = this;
-		const { info, held, toldAt = 0 } = conv ?? {};
-		if (!this.#looks || held || !(info.unread || info.marked_unread)) return;
-		if (toldAt + READ_MS > Date.now()) conv.timer ??= setTimeout(() => { conv.timer = null; this.read(); }, READ_MS);
-		else if (this.socket.send(frames.read(conv.id, info.last_seq))) {
-			conv.toldAt = Date.now();
-			Object.assign(info, { read_seq: info.last_seq, unread: 0, mentions: 0, marked_unread: false });
-			this.changed();
-		}
+		if (!this.#looks || conv.isBehind || conv.isKept || !conv.isUnread) return;
+		Object.assign(conv.info, { read_seq: conv.info.last_seq, unread: 0, mentions: 0, marked_unread: false });
+		conv.isUntold = true;
+		if (!conv.telling) this.#tell(conv);
+		this.changed();
+	}
+
+	/** Tells the server what is read, at most once a second. */
+	#tell(conv) {
+		conv.telling = conv.isUntold && this.socket.send(frames.read(conv.id, conv.info.read_seq)) && setTimeout(() => this.#tell(conv), READ_MS);
+		conv.isUntold = false;
+	}
+
+	/** Marks the open conversation unread from a message on, until it is opened again. */
+	markUnread(divider) {
+		Object.assign(this.conv, { divider, isKept: true });
+		this.set(this.conv, { marked_unread: true });
+	}
+
+	/** Changes my settings in a conversation. */
+	set({ id }, body) {
+		attempt(() => this.api.call('PUT', `/conversations/${id}/settings`, body));
 	}
 
 	#head() {
@@ -217,24 +221,23 @@ export class App {
 		$('account').textContent = this.me.username;
 		const all = [...this.store.conversations.values()].sort((a, b) => a.title.localeCompare(b.title));
 		for (const kind of ['group', 'direct']) {
-			const list = $(kind);
-			const nodes = all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word))
-				.map((conv) => this.#item(conv));
-			if (h('ul', 0, nodes.map((node) => node.cloneNode(true))).isEqualNode(h('ul', 0, [...list.children].map((node) => node.cloneNode(true))))) continue;
-			const focused = list.contains(document.activeElement) && document.activeElement.hash;
-			list.replaceChildren(...nodes);
+			const shown = $(kind);
+			const list = shown.cloneNode();
+			list.append(...all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word)).map((conv) => this.#item(conv)));
+			if (list.isEqualNode(shown)) continue;
+			const focused = shown.contains(document.activeElement) && document.activeElement.hash;
+			shown.replaceWith(list);
 			if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
 		}
 	}
 
-	#item({ id, info, title }) {
-		const { unread, mentions, marked_unread, peer } = info;
+	#item({ id, info, title, isUnread }) {
+		const { unread, mentions, peer } = info;
 		const most = this.store.limits.unread;
-		const isOpen = id === this.conv?.id;
-		return h('li', 0, h('a', { href: `#${id}`, 'aria-current': isOpen && 'page', class: unread || marked_unread ? 'unread' : null },
-			peer && dot(this.store.online.has(peer.username)), h('bdi', { class: 'grow' }, line(title)),
-			(unread > 0 || marked_unread) && h('span', { class: mentions || (peer && unread) ? 'badge me' : 'badge' },
-				unread > most ? `${most}+` : unread || '•', h('span', { class: 'sr' }, mentions ? ` unread, ${mentions} name you` : ' unread'))));
+		return h('li', h(isUnread ? 'a.unread' : 'a', { href: `#${id}`, 'aria-current': id === this.conv?.id && 'page' },
+			peer && dot(this.store.online.has(peer.username)), h('bdi.grow', line(title)),
+			isUnread && h(mentions || (peer && unread) ? 'span.badge.me' : 'span.badge',
+				unread > most ? `${most}+` : unread || '•', h('span.sr', mentions ? ` unread, ${mentions} name you` : ' unread'))));
 	}
 
 	#bar() {
@@ -252,6 +255,7 @@ export class App {
 		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
 	}
 
+	/** Somebody looks again, or the network is back. */
 	#awake() {
 		if (!this.store || document.hidden) return;
 		this.socket.wake();

@@ -13,6 +13,9 @@ export class Composer {
 	#about = null;
 	#isEdit = false;
 	#typed = 0;
+	/** The names on offer, and what was typed of them. */
+	#names = [];
+	#word;
 
 	/** @param {import('./app.js').App} app */
 	constructor(app) {
@@ -24,15 +27,16 @@ export class Composer {
 			event.preventDefault();
 			this.#submit();
 		};
-		$('cancel').onclick = () => this.#turn(null);
+		$('cancel').onclick = () => this.reply(null);
 	}
 
 	show(conv) {
 		$('composer').hidden = !conv;
 		this.conv = conv;
 		if (!conv) return;
-		this.#turn(null, true);
+		this.#turn(null);
 		this.#set(this.app.outbox.draft(conv.id));
+		if (isFine.matches) input.focus();
 	}
 
 	#set(text) {
@@ -41,24 +45,24 @@ export class Composer {
 		input.style.height = `${Math.min(input.scrollHeight + 2, innerHeight * 0.4)}px`;
 	}
 
+	/** Answers a message, or none; edits no more. */
 	reply(message) {
+		if (this.#isEdit) this.#set(this.app.outbox.draft(this.conv.id));
 		this.#turn(message);
+		input.focus();
 	}
 
 	edit(message) {
-		this.#turn(message);
-		this.#isEdit = true;
-		$('what').textContent = 'Editing';
+		this.#turn(message, true);
 		this.#set(message.body);
+		input.focus();
 	}
 
-	#turn(message, isQuiet) {
-		if (this.#isEdit) this.#set(this.app.outbox.draft(this.conv.id));
-		this.#isEdit = false;
+	#turn(message, isEdit = false) {
 		this.#about = message;
+		this.#isEdit = isEdit;
 		$('context').hidden = !message;
-		if (message) $('what').textContent = `Reply to ${message.sender.username}: ${line(message.body).slice(0, 99)}`;
-		if (!isQuiet || isFine.matches) input.focus();
+		if (message) $('what').textContent = isEdit ? 'Editing' : `Reply to ${message.sender.username}: ${line(message.body).slice(0, 99)}`;
 	}
 
 	async #submit() {
@@ -70,15 +74,17 @@ export class Composer {
 		if (new Blob([body]).size > most) toast(`A message may have ${most} bytes.`);
 		else if (this.#isEdit) {
 			const path = `/conversations/${conv.id}/messages/${about.seq}`;
-			if (await attempt(() => app.api.call('PATCH', path, { id: uuid(), body })) && this.#about === about) this.#turn(null);
+			if (await attempt(() => app.api.call('PATCH', path, { id: uuid(), body })) && this.#about === about) this.reply(null);
 		} else {
-			this.#turn(null);
-			this.#set('');
-			app.outbox.note(conv.id, '');
-			this.#typed = 0;
-			app.outbox.add(conv.id, body, about?.seq);
-			app.timeline.divider = null;
-			app.timeline.latest();
+			attempt(() => {
+				app.outbox.add(conv.id, body, about?.seq);
+				app.outbox.note(conv.id, '');
+				this.#set('');
+				this.reply(null);
+				this.#typed = 0;
+				conv.divider = null;
+				app.timeline.latest();
+			});
 		}
 	}
 
@@ -95,35 +101,34 @@ export class Composer {
 
 	async #complete() {
 		const { conv, app } = this;
-		const word = /(?:^|\s)@([a-z0-9._-]*)$/i.exec(input.value.slice(0, input.selectionStart))?.[1].toLowerCase();
+		const word = this.#word = /(?:^|\s)@([a-z0-9._-]*)$/i.exec(input.value.slice(0, input.selectionStart))?.[1].toLowerCase();
 		if (word === undefined) return this.#offer([]);
-		conv.members ??= app.api.call('GET', `/conversations/${conv.id}/members?limit=200`).catch(() => ({ members: [] }));
-		const users = (await conv.members).members.map(({ user }) => user).filter(({ id }) => id !== app.me.id);
-		return this.#offer([...users, { username: 'here', display_name: 'whoever is online' }].filter(
-			({ username, display_name }) => username !== word && (username.startsWith(word) || display_name.toLowerCase().startsWith(word))), word);
+		conv.members ??= await app.api.call('GET', `/conversations/${conv.id}/members?limit=200`).then(({ members }) => members, () => null);
+		const users = [...conv.members ?? [], { user: { username: 'here', display_name: 'whoever is online' } }].map(({ user }) => user);
+		if (word !== this.#word) return undefined;
+		return this.#offer(users.filter(({ username, display_name }) => ![word, app.me.username].includes(username)
+			&& (username.startsWith(word) || display_name.toLowerCase().startsWith(word))));
 	}
 
-	#offer(users, word) {
+	#offer(users) {
+		this.#names = users.slice(0, 6).map(({ username }) => username);
 		list.hidden = !users.length;
-		list.replaceChildren(...users.slice(0, 6).map(({ username, display_name }, at) => h('li', {
-			role: 'option', id: `name${at}`, onpointerdown: (event) => { event.preventDefault(); this.#insert(username, word); },
-		}, `@${username} `, h('bdi', 0, line(display_name)))));
-		this.#pick = () => this.#insert(users[this.chosen].username, word);
+		list.replaceChildren(...this.#names.map((name, at) => h('li', {
+			role: 'option', id: `name${at}`, onpointerdown: (event) => { event.preventDefault(); this.#insert(name); },
+		}, `@${name} `, h('bdi', line(users[at].display_name)))));
 		this.#choose(0);
 	}
 
-	#pick;
-
-	#choose(step) {
-		const count = list.children.length;
-		this.chosen = step && (this.chosen + step + count) % count;
-		[...list.children].forEach((node, at) => node.setAttribute('aria-selected', at === this.chosen));
-		input.setAttribute('aria-activedescendant', count ? `name${this.chosen}` : '');
+	#choose(at) {
+		const { length } = this.#names;
+		this.chosen = (at + length) % length;
+		[...list.children].forEach((node, other) => node.setAttribute('aria-selected', other === this.chosen));
+		input.setAttribute('aria-activedescendant', length ? `name${this.chosen}` : '');
 	}
 
-	#insert(name, { length }) {
+	#insert(name) {
 		const at = input.selectionStart;
-		input.setRangeText(`${name} `, at - length, at, 'end');
+		input.setRangeText(`${name} `, at - this.#word.length, at, 'end');
 		this.#changed();
 	}
 
@@ -131,13 +136,13 @@ export class Composer {
 		const { key, shiftKey, altKey, isComposing } = event;
 		const step = { ArrowDown: 1, ArrowUp: -1 }[key];
 		if (isComposing) return;
-		if (!list.hidden && step) this.#choose(step);
-		else if (!list.hidden && (key === 'Enter' || key === 'Tab')) this.#pick();
+		if (!list.hidden && step) this.#choose(this.chosen + step);
+		else if (!list.hidden && (key === 'Enter' || key === 'Tab')) this.#insert(this.#names[this.chosen]);
 		else if (!list.hidden && key === 'Escape') this.#offer([]);
 		else if (key === 'Enter' && !shiftKey && !altKey && isFine.matches) this.#submit();
-		else if (key === 'Escape' && this.#about) this.#turn(null);
+		else if (key === 'Escape' && this.#about) this.reply(null);
 		else if (key === 'ArrowUp' && !input.value) {
-			const mine = this.conv.rows().findLast(({ id, sender, deleted_at }) => id && sender.id === this.app.me.id && !deleted_at);
+			const mine = this.conv.shown().findLast(({ id, sender, deleted_at }) => id && sender.id === this.app.me.id && !deleted_at);
 			if (!mine) return;
 			this.edit(mine);
 		} else return;

@@ -1,7 +1,7 @@
 // What the page says over the WebSocket, and what a close code means. Pure.
 
 export const frames = {
-	send: (id, conversation_id, body, reply_to) => ({ type: 'send', id, conversation_id, body, ...(reply_to && { reply_to }) }),
+	send: (id, conversation_id, body, reply_to) => ({ type: 'send', id, conversation_id, body, reply_to }),
 	read: (conversation_id, seq) => ({ type: 'read', conversation_id, seq }),
 	typing: (conversation_id) => ({ type: 'typing', conversation_id }),
 	auth: (id, access_token) => ({ type: 'auth', id, access_token }),
@@ -9,17 +9,12 @@ export const frames = {
 };
 
 let last = 0;
-let counter = 0;
 
 /** A UUID of version 7: ids made later sort later. */
 export function uuid() {
-	const now = Date.now();
-	counter = now > last ? 0 : counter + 1;
-	last = Math.max(now, last + (counter >> 12));
-	const bytes = crypto.getRandomValues(new Uint8Array(8));
-	bytes[0] = (bytes[0] & 63) | 128;
-	const tail = Array.from(bytes, (byte) => byte.toString(16).padStart(2, 0)).join('');
-	const hex = last.toString(16).padStart(12, 0) + 7 + (counter & 4095).toString(16).padStart(3, 0) + tail;
+	last = Math.max(last + 1, Date.now());
+	const random = Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => byte.toString(16).padStart(2, 0)).join('');
+	const hex = `${last.toString(16).padStart(12, 0)}7${random.slice(0, 3)}a${random.slice(3)}`;
 	return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
@@ -47,4 +42,4 @@ export function afterClose(code, reason) {
 
 /** Milliseconds until the next attempt: doubling up to half a minute, the upper half by chance. */
 export const backoff = (attempt, random = Math.random()) =>
-	Math.round(Math.min(30_000, 500 * 2 ** Math.min(attempt, 9)) * (0.5 + random / 2));
+	Math.round(Math.min(30_000, 500 * 2 ** attempt) * (0.5 + random / 2));

@@ -5,17 +5,20 @@ import { frames, uuid } from './frames.js';
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
 
 export class Outbox {
-	/** The id on its way, by conversation. */
-	#flying = new Map();
+	/** The ids on their way. */
+	#flying = new Set();
 
 	/** @param {(frame: object) => boolean} send @param {() => void} onchange */
 	constructor(user, send, onchange, storage = localStorage) {
 		Object.assign(this, { send, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
 	}
 
+	#keys(prefix) {
+		return Object.keys(this.storage).filter((key) => key.startsWith(prefix)).sort();
+	}
+
 	#all() {
-		const keys = Object.keys(this.storage).filter((key) => key.startsWith(this.prefix)).sort();
-		return keys.map((key) => JSON.parse(this.storage.getItem(key)));
+		return this.#keys(this.prefix).map((key) => JSON.parse(this.storage.getItem(key)));
 	}
 
 	/** What is not sent yet, oldest first. @returns {{id: string, body: string, error?: string}[]} */
@@ -25,69 +28,61 @@ export class Outbox {
 
 	#keep(item) {
 		this.storage.setItem(this.prefix + item.id, JSON.stringify(item));
-		this.onchange();
+		this.#land(item.id);
 	}
 
 	add(conversation_id, body, reply_to) {
 		this.#keep({ id: uuid(), conversation_id, body, reply_to });
-		this.flush();
 	}
 
 	/** Sends the oldest of each conversation: one at a time, so that the order holds. */
-	flush() {
-		const busy = new Set(this.#flying.keys());
+	#flush() {
+		const busy = new Set();
 		for (const { id, conversation_id, body, reply_to, error } of this.#all()) {
 			if (error || busy.has(conversation_id)) continue;
 			busy.add(conversation_id);
-			if (this.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.set(conversation_id, id);
+			if (!this.#flying.has(id) && this.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.add(id);
 		}
 	}
 
 	/** A new connection: what flew on the old one is sent again. */
 	again() {
 		this.#flying.clear();
-		this.flush();
+		this.#flush();
 	}
 
-	#land(id, conversation) {
-		if (this.#flying.get(conversation) === id) this.#flying.delete(conversation);
-		this.flush();
-	}
-
-	/** The server has it: an ack, or the message itself. */
-	done(id, conversation) {
-		if (!id || !this.storage.getItem(this.prefix + id)) return;
-		this.storage.removeItem(this.prefix + id);
+	#land(id) {
+		this.#flying.delete(id);
 		this.onchange();
-		this.#land(id, conversation);
+		this.#flush();
+	}
+
+	/** The server has it: an ack, or the message itself. Another tab may have taken it out already. */
+	done(id) {
+		if (this.#flying.has(id) || this.storage.getItem(this.prefix + id)) this.drop({ id });
 	}
 
 	/** The server refused it. @returns {boolean} was it one of these? */
 	refused({ id, code, detail, retry_after_ms = 2000 }) {
 		const item = JSON.parse(this.storage.getItem(this.prefix + id));
 		if (!item) return false;
-		if (RETRY.includes(code)) setTimeout(() => this.#land(id, item.conversation_id), retry_after_ms);
-		else {
-			this.#keep({ ...item, error: detail });
-			this.#land(id, item.conversation_id);
-		}
+		if (RETRY.includes(code)) setTimeout(() => this.#land(id), retry_after_ms);
+		else this.#keep({ ...item, error: detail });
 		return true;
 	}
 
 	/** Once more, under the same id. */
 	retry({ error: _, ...item }) {
 		this.#keep(item);
-		this.flush();
 	}
 
 	drop({ id }) {
 		this.storage.removeItem(this.prefix + id);
-		this.onchange();
+		this.#land(id);
 	}
 
 	/** The conversation is no longer mine. */
 	fail(conversation, error) {
-		this.#flying.delete(conversation);
 		this.of(conversation).forEach((item) => this.#keep({ ...item, error }));
 	}
 
@@ -96,14 +91,11 @@ export class Outbox {
 	}
 
 	note(conversation, text) {
-		if (text) this.storage.setItem(this.notes + conversation, text);
-		else this.storage.removeItem(this.notes + conversation);
+		this.storage.setItem(this.notes + conversation, text);
 	}
 
 	/** Leaves nothing behind. */
 	clear() {
-		for (const key of Object.keys(this.storage)) {
-			if (key.startsWith(this.prefix) || key.startsWith(this.notes)) this.storage.removeItem(key);
-		}
+		for (const prefix of [this.prefix, this.notes]) this.#keys(prefix).forEach((key) => this.storage.removeItem(key));
 	}
 }

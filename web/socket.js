@@ -6,6 +6,7 @@ const PROBE_MS = 5_000;
 
 export class Socket {
 	#socket;
+	/** The present attempt. */
 	#turn;
 	#timer;
 	#probe;
@@ -17,16 +18,13 @@ export class Socket {
 	}
 
 	start() {
-		this.running = true;
 		this.ticker ??= setInterval(() => this.#tick(), PROBE_MS);
 		this.#connect();
 	}
 
 	stop(text = '') {
-		this.running = false;
 		this.ticker = clearInterval(this.ticker);
-		this.#leave();
-		this.#tell({ kind: 'stopped', text });
+		this.#tell('stopped', text);
 	}
 
 	get isOpen() {
@@ -48,34 +46,32 @@ export class Socket {
 
 	/** Begins anew: `ready` tells everything. */
 	again() {
-		if (this.running) this.#wait(backoff(this.#attempt++));
+		if (this.ticker) this.#wait();
 	}
 
-	#tell(state) {
-		this.state = state;
+	/** Says the state; all but the open one have no connection. */
+	#tell(kind, text, until) {
+		clearTimeout(this.#timer);
+		this.state = { kind, text, until };
+		if (kind !== 'open') {
+			this.#probe = clearTimeout(this.#probe);
+			const socket = this.#socket;
+			this.#socket = this.#turn = null;
+			socket?.close();
+		}
 		this.onstate();
 	}
 
-	#leave() {
-		clearTimeout(this.#timer);
-		this.#probe = clearTimeout(this.#probe);
-		const socket = this.#socket;
-		this.#socket = this.#turn = null;
-		socket?.close();
-	}
-
 	async #connect() {
-		this.#leave();
+		this.#tell('connecting', 'Connecting…');
 		const turn = this.#turn = {};
-		this.#tell({ kind: 'connecting', text: 'Connecting…' });
 		try {
-			if (this.renew || Date.now() >= this.api.renewAt) await this.api.refresh();
-			this.renew = false;
-		} catch (error) {
-			if (this.#turn === turn) this.#wait(error.wait || backoff(this.#attempt++));
+			await this.api.renew();
+		} catch ({ wait }) {
+			if (turn === this.#turn) this.#wait(wait || undefined);
 			return;
 		}
-		if (this.#turn !== turn) return;
+		if (turn !== this.#turn) return;
 		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
 		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
 		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
@@ -86,28 +82,25 @@ export class Socket {
 		this.heard = Date.now();
 		this.#probe = clearTimeout(this.#probe);
 		if (frame.type === 'ready') {
-			clearTimeout(this.#timer);
 			this.#attempt = 0;
 			this.heartbeat = frame.heartbeat_ms;
-			this.#tell({ kind: 'open', text: '' });
+			this.#tell('open', '');
 		}
 		this.onframe(frame);
 	}
 
 	#closed(code, reason) {
 		const { go, wait, renew, ended, text } = afterClose(code, reason);
-		if (go) {
-			this.renew = renew || !this.isOpen; // a refused upgrade tells no reason; an old token is one
-			this.#wait(wait ?? (renew ? 0 : backoff(this.#attempt++)), text);
-			return;
+		if (!go) this.stop(text);
+		else {
+			if (renew || !this.isOpen) this.api.renewAt = 0; // a refused upgrade tells no reason; an old token is one
+			this.#wait(renew ? 0 : wait, text);
 		}
-		this.stop(text);
 		if (ended) this.api.ended();
 	}
 
-	#wait(ms, text = 'No connection.') {
-		this.#leave();
-		this.#tell({ kind: 'waiting', until: Date.now() + ms, text });
+	#wait(ms = backoff(this.#attempt++), text = 'No connection.') {
+		this.#tell('waiting', text, Date.now() + ms);
 		this.#timer = setTimeout(() => this.#connect(), ms);
 	}
 

@@ -1,11 +1,11 @@
 // Keeps the store equal to the server: live frames in the order of their revs, and `changes` for what is missing.
 
 const PAGE = 50;
-/** Missing more than this, the newest page is shown first, with a gap above it. */
+/** Missing more than this, the newest page takes the place of what is held. */
 const FAR = 600;
 
 export class Sync {
-	/** Counts connections: an answer from before the present one is worth nothing. */
+	/** Counts connections. */
 	#turn = 0;
 
 	/** @param on `changed(id?)`, `message(conversation, message, isNew)`, `gone(conversation)`, `again()` */
@@ -13,8 +13,13 @@ export class Sync {
 		Object.assign(this, { api, store, on });
 	}
 
-	#get(conv, path = '') {
-		return this.api.call('GET', `/conversations/${conv.id}${path}`);
+	/** Reads of a conversation; anew where the connection changed meanwhile: what the old one missed may be missing. */
+	async #get(conv, path = '') {
+		const turn = this.#turn;
+		const answer = await this.api.call('GET', `/conversations/${conv.id}${path}`).catch((error) => {
+			if (turn === this.#turn) throw error;
+		});
+		return turn === this.#turn ? answer : this.#get(conv, path);
 	}
 
 	take(frame) {
@@ -40,7 +45,6 @@ export class Sync {
 	#ready(frame) {
 		this.#turn += 1;
 		const { stale, gone } = this.store.ready(frame);
-		for (const conv of this.store.conversations.values()) conv.held = null;
 		gone.forEach((conv) => this.on.gone(conv));
 		stale.forEach((conv) => this.#catchUp(conv));
 	}
@@ -51,95 +55,64 @@ export class Sync {
 	}
 
 	#message(conv, message) {
+		const { info } = conv;
 		const { rev, sender } = message;
 		conv.typing.delete(sender.username);
-		if (rev > conv.cursor + 1) this.#catchUp(conv);
-		if (conv.held) return conv.held.push(message);
 		const isNew = rev > conv.cursor;
-		if (isNew && conv.count(message, this.store.me.username)) this.describe(conv);
+		if (conv.isBehind || rev > conv.cursor + 1) {
+			info.head_rev = Math.max(rev, info.head_rev); // `changes` will bring it, and the count
+			this.#catchUp(conv);
+			return;
+		}
+		if (rev > info.head_rev && conv.count(message, this.store.me.username)) this.describe(conv);
 		if (conv.isLoaded) conv.apply(message);
-		return this.on.message(conv, message, isNew);
+		conv.cursor = Math.max(rev, conv.cursor);
+		this.on.message(conv, message, isNew);
 	}
 
 	/** Reads the description anew. */
 	async describe(conv) {
-		const turn = this.#turn;
 		const info = await this.#get(conv).catch(() => null);
-		if (info && turn === this.#turn) conv.describe(info);
+		if (info) conv.describe(info);
 		this.on.changed(conv.id);
 	}
 
-	/** Reads what is missing; meanwhile live messages wait in `held`. */
+	/** Reads what is missing, until nothing is. */
 	async #catchUp(conv) {
-		if (conv.held) return;
-		const held = conv.held = [];
-		const isOld = () => conv.held !== held;
+		if (conv.isBehind) return;
+		conv.isBehind = true;
 		try {
-			if (!conv.isLoaded) {
-				const info = await this.#get(conv);
-				if (isOld()) return;
-				conv.describe(info);
-				conv.cursor = Math.max(conv.cursor, info.head_rev);
-			} else {
-				if (conv.isAtEnd && conv.info.head_rev - conv.cursor > FAR) await this.#jump(conv, isOld);
-				await this.#changes(conv, isOld);
-			}
+			do {
+				if (!conv.isLoaded) conv.describe(await this.#get(conv));
+				else if (conv.isAtEnd && conv.info.head_rev - conv.cursor > FAR) await this.load(conv, {});
+				else await this.#changes(conv);
+			} while (conv.cursor < conv.info.head_rev);
 		} catch (error) {
-			if (isOld()) return;
-			conv.held = null;
 			if (error.status === 404) this.#gone(conv);
 			else this.on.again();
-			return;
 		}
-		if (isOld()) return;
-		conv.held = null;
-		held.sort((a, b) => a.rev - b.rev).forEach((message) => this.#message(conv, message));
+		conv.isBehind = false;
 		this.on.changed(conv.id);
 	}
 
-	async #changes(conv, isOld, upTo) {
-		for (let more = true; more;) {
-			const answer = await this.#get(conv, `/changes?limit=200&since=${conv.cursor}${upTo ? `&upto_seq=${upTo}` : ''}`);
-			if (isOld()) return;
-			const { messages, unread, mentions, head_rev } = answer;
-			for (const message of messages) {
-				conv.apply(message);
-				conv.info.last_seq = Math.max(conv.info.last_seq, message.seq);
-				this.on.message(conv, message, true);
-			}
-			more = answer.has_more;
-			conv.cursor = more ? messages.at(-1).rev : head_rev;
-			if (!upTo && head_rev >= conv.counted) {
-				Object.assign(conv.info, { unread, mentions });
-				conv.counted = head_rev;
-			}
-			if (messages.some(({ event }) => event)) this.describe(conv);
+	async #changes(conv) {
+		const { messages, has_more, head_rev, unread, mentions } = await this.#get(conv, `/changes?limit=200&since=${conv.cursor}`);
+		for (const message of messages) {
+			conv.apply(message);
+			conv.info.last_seq = Math.max(conv.info.last_seq, message.seq);
+			this.on.message(conv, message, true);
 		}
-	}
-
-	/** Far behind: the newest page first, then what changed of what was held already. */
-	async #jump(conv, isOld) {
-		const newest = await this.#get(conv, `/messages?limit=${PAGE}`);
-		if (isOld()) return;
-		conv.cut();
-		conv.addPage(newest);
-		this.on.changed(conv.id);
-		await this.#changes(conv, isOld, conv.cursor);
-		conv.cursor = Math.min(conv.cursor, newest.head_rev);
+		conv.cursor = Math.max(conv.cursor, has_more ? messages.at(-1).rev : head_rev);
+		if (head_rev >= conv.info.head_rev) Object.assign(conv.info, { unread, mentions, head_rev });
+		if (messages.some(({ event }) => event)) this.describe(conv);
 	}
 
 	/** Reads a page of history: the newest, or one `before`, `after` or `around` a seq. */
 	async load(conv, asked) {
-		const turn = this.#turn;
 		const page = await this.#get(conv, `/messages?${new URLSearchParams({ ...asked, limit: PAGE })}`);
-		if (turn !== this.#turn) return this.load(conv, asked); // what the lost connection missed may be missing here
 		if (page.epoch !== this.store.epoch) return this.on.again();
-		const missing = !conv.isLoaded && page.head_rev < conv.cursor;
 		conv.addPage(page, asked);
-		if (missing) {
-			conv.cursor = page.head_rev;
-			await this.#catchUp(conv);
-		}
+		if (conv.cursor < conv.info.head_rev) await this.#catchUp(conv);
 		return this.on.changed(conv.id);
 	}
 

@@ -1,5 +1,5 @@
 // The messages of one conversation, as nodes that are kept while what they show stays the same.
-import { $, attempt, button, dialog, form, h } from './dom.js';
+import { $, attempt, button, closeDialogs, dialog, form, h } from './dom.js';
 import { draw, line, parse } from './text.js';
 
 const GROUP_MS = 300_000;
@@ -11,7 +11,7 @@ const clock = (ms) => h('time', { title: new Date(ms).toLocaleString() },
 	new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
 
 /** What a notice says. */
-export const notice = ({ kind, user, by, value = '' }) => ({
+const notice = ({ kind, user, by, value = '' }) => ({
 	created: `${by} created the group`,
 	joined: `${user} joined`,
 	left: `${user} left`,
@@ -26,17 +26,14 @@ export const notice = ({ kind, user, by, value = '' }) => ({
 export class Timeline {
 	/** At the newest message, and to stay there. */
 	stuck = true;
-	/** The last seq that was read when the conversation was opened. */
-	divider = null;
 	#nodes = new Map();
-	#tools = h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Actions' });
+	#tools = h('div.tools', { role: 'toolbar', 'aria-label': 'Actions' });
 
 	/** @param {import('./app.js').App} app */
 	constructor(app) {
 		this.app = app;
 		log.onscroll = () => this.#scrolled();
 		log.onkeydown = (event) => this.#key(event);
-		log.onfocus = () => this.#arm();
 		log.addEventListener('focusin', ({ target }) => this.#arm(target));
 		log.onmouseover = ({ target }) => log.contains(document.activeElement) || this.#arm(target);
 		new ResizeObserver(() => this.#settle()).observe(log);
@@ -44,12 +41,13 @@ export class Timeline {
 	}
 
 	async show(conv) {
-		Object.assign(this, { conv, stuck: true, divider: null, target: null });
+		Object.assign(this, { conv, stuck: true, target: null });
 		this.#nodes.clear();
 		log.replaceChildren();
 		if (!conv) return;
-		const { unread, read_seq } = conv.info;
-		if (unread) this.divider = read_seq;
+		const { unread, read_seq, marked_unread } = conv.info;
+		if (unread) conv.divider = read_seq;
+		else if (!marked_unread) conv.divider = null;
 		if (conv.isLoaded) return;
 		if (unread > 40) this.target = read_seq;
 		await this.#load(this.target ? { around: read_seq } : {});
@@ -123,55 +121,54 @@ export class Timeline {
 		const { app } = this;
 		const nodes = [];
 		let before = {};
-		let isNew = this.divider === null;
+		let isNew = conv.divider == null;
 		const add = (key, version, make) => {
 			const old = this.#nodes.get(key);
 			nodes.push(old && old.version === version ? old : Object.assign(make(), { key, version }));
 		};
 		const rule = (key, text, type) => {
-			add(key, text, () => h('p', { class: type }, text));
+			add(key, text, () => h(`p.${type}`, text));
 			before = {};
 		};
-		for (const message of conv.rows()) {
-			const { gap, seq, rev, kind, sender, sent_at, reply_to } = message;
-			if (gap) {
-				add(`gap${gap}`, message.before, () => button('… messages that are not loaded …', ({ target }) => {
-					target.disabled = true;
-					this.#load(message).then(() => { target.disabled = false; });
-				}, null, { class: 'gap' }));
-				before = {};
-				continue;
-			}
+		const more = (where, seq) => add(where, seq, () => button('… more messages …', ({ target }) => {
+			target.disabled = true;
+			this.#load({ [where]: seq }).then(() => { target.disabled = false; });
+		}, null, { class: 'gap' }));
+		if (conv.from) more('before', conv.from);
+		for (const message of conv.shown()) {
+			const { seq, rev, kind, sender, sent_at, reply_to } = message;
 			const day = new Date(sent_at).toLocaleDateString([], { dateStyle: 'full' });
 			if (before.day !== day) rule(day, day, 'day');
-			if (!isNew && seq > this.divider && kind === 'text' && sender.id !== app.me.id) {
+			if (!isNew && seq > conv.divider && kind === 'text') {
 				isNew = true;
-				rule('new', 'New messages', 'day new');
+				rule('new', 'New messages', 'day.new');
 			}
-			const more = before.id === sender.id && sent_at - before.at < GROUP_MS && !reply_to;
-			add(`m${seq}`, `${rev} ${more} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, more));
+			const goesOn = before.id === sender.id && sent_at - before.at < GROUP_MS && !reply_to;
+			add(`m${seq}`, `${rev} ${goesOn} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, goesOn));
 			before = { day, id: kind === 'text' && sender.id, at: sent_at };
 		}
+		if (conv.to < Infinity) more('after', conv.to);
 		if (conv.isLoaded) app.outbox.of(conv.id).forEach((item) => add(item.id, item.error, () => this.#pending(item)));
 		return nodes;
 	}
 
-	#message(message, more) {
+	#message(message, goesOn) {
 		const { app, conv } = this;
 		const me = app.me.username;
 		const { sender, body, sent_at, deleted_at, edited_at, reply_to, reactions = [], mentions = [], event } = message;
-		if (event) return h('p', { class: 'notice' }, clock(sent_at), ' ', notice(event));
+		if (event) return h('p.notice', clock(sent_at), ' ', notice(event));
 		const name = line(sender.display_name);
+		const who = h('bdi.who', name);
+		who.style.setProperty('--hue', sender.id * 137);
 		const quoted = conv.messages.get(reply_to);
 		if (reply_to && !quoted) app.sync.fetch(conv, reply_to);
-		const node = h('article', { class: `msg${more ? ' more' : ''}${mentions.includes(me) ? ' me' : ''}`, tabindex: -1 },
-			h('header', 0, h('bdi', { class: `who c${sender.id % 6}` }, name),
-				h('small', 0, name !== sender.username && ` @${sender.username}`, ' ', clock(sent_at))),
+		const node = h(`article.msg${goesOn ? '.more' : ''}${mentions.includes(me) ? '.me' : ''}`, { tabindex: -1 },
+			h('header', who, h('small', name !== sender.username && `@${sender.username} `, clock(sent_at))),
 			reply_to && button(`↳ ${quoted ? `${quoted.sender.username}: ${line(quoted.body).slice(0, 120) || 'deleted'}` : '…'}`,
 				() => this.jump(reply_to), null, { class: 'quote', dir: 'auto' }),
-			deleted_at ? h('em', { class: 'body dim' }, 'deleted') : h('div', { class: 'body', dir: 'auto' }, draw(parse(body, mentions), me)),
-			edited_at && !deleted_at && h('small', 0, 'edited'),
-			h('div', { class: 'row' }, reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`, () => this.#react(message, emoji),
+			deleted_at ? h('em.body.dim', 'deleted') : h('div.body', { dir: 'auto' }, draw(parse(body, mentions), me)),
+			edited_at && !deleted_at && h('small', 'edited'),
+			h('div.row', reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`, () => this.#react(message, emoji),
 				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}`, title: users.join(', ') }))));
 		if (!deleted_at) node.message = message;
 		return node;
@@ -179,15 +176,15 @@ export class Timeline {
 
 	#pending(item) {
 		const { outbox } = this.app;
-		return h('article', { class: `msg ${item.error ? 'failed' : 'pending'}`, tabindex: -1 },
-			h('div', { class: 'body', dir: 'auto' }, draw(parse(item.body))),
-			item.error ? h('p', { class: 'error' }, `Not sent: ${item.error} `, button('Try again', () => outbox.retry(item)),
-				button('Discard', () => outbox.drop(item))) : h('small', 0, 'Sending…'));
+		return h(item.error ? 'article.msg.failed' : 'article.msg.pending', { tabindex: -1 },
+			h('div.body', { dir: 'auto' }, draw(parse(item.body))),
+			item.error ? h('p.error', `Not sent: ${item.error} `, button('Try again', () => outbox.retry(item)),
+				button('Discard', () => outbox.drop(item))) : h('small', 'Sending…'));
 	}
 
 	/** Puts the tools on a message. */
 	#arm(target) {
-		const node = target?.closest('.msg');
+		const node = target.closest('.msg');
 		const { message } = node ?? {};
 		if (!message) return this.#tools.remove();
 		if (this.#tools.parentNode === node) return undefined;
@@ -195,7 +192,8 @@ export class Timeline {
 		const mine = message.sender.id === app.me.id;
 		this.#tools.replaceChildren(button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.reply(message), 'Reply'),
 			...(mine ? [button('✎', () => app.composer.edit(message), 'Edit')] : []),
-			...(mine || conv.runs ? [button('✕', () => this.#delete(message), 'Delete')] : []));
+			...(mine || conv.runs ? [button('✕', () => this.#delete(message), 'Delete')] : []),
+			button('●', () => app.markUnread(message.seq - 1), 'Unread from here'));
 		return node.append(this.#tools);
 	}
 
@@ -209,14 +207,14 @@ export class Timeline {
 	}
 
 	#pick(message) {
-		const choose = (emoji) => { node.close(); this.#react(message, emoji); };
-		const node = dialog('React', h('div', { class: 'row' }, QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
+		const choose = (emoji) => { closeDialogs(); this.#react(message, emoji); };
+		dialog('React', h('div.row', QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
 			form([['emoji', 'Another emoji', { required: true }]], 'React', async ({ emoji }) => choose(emoji)));
 	}
 
 	#delete(message) {
-		const node = dialog('Delete this message?', h('p', { dir: 'auto' }, line(message.body).slice(0, 200)),
-			form([], 'Delete', async () => { await this.#change('DELETE', message); node.close(); }));
+		dialog('Delete this message?', h('p', { dir: 'auto' }, line(message.body).slice(0, 200)),
+			form([], 'Delete', async () => { await this.#change('DELETE', message); }));
 	}
 
 	#key(event) {
@@ -226,9 +224,9 @@ export class Timeline {
 		const node = document.activeElement.closest('.msg');
 		const at = node ? all.indexOf(node) : all.length;
 		const to = { ArrowUp: Math.max(0, at - 1), ArrowDown: at + 1, Home: 0, End: all.length - 1 }[key];
-		const tool = { r: 'Reply', e: 'Edit', d: 'Delete', '+': 'React' }[key];
+		const tool = { r: 'Reply', e: 'Edit', d: 'Delete', u: 'Unread from here', '+': 'React' }[key];
 		if (to !== undefined || key === 'Escape') (all[to] ?? $('input')).focus();
-		else if (tool && node) this.#tools.querySelector(`[aria-label=${tool}]`)?.click();
+		else if (tool && node) this.#tools.querySelector(`[aria-label="${tool}"]`)?.click();
 		else return;
 		event.preventDefault();
 	}

@@ -149,10 +149,9 @@ export class Tab {
 
   async register(username) {
     const { page } = this;
-    await page.getByRole('button', { name: 'Make an account instead' }).click();
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(PASSWORD);
-    await page.getByRole('button', { name: 'Make an account', exact: true }).click();
+    await page.getByRole('button', { name: 'Make an account' }).click();
     await this.connected();
   }
 
@@ -160,7 +159,7 @@ export class Tab {
     const { page } = this;
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(password);
-    await page.getByRole('button', { name: 'Log in', exact: true }).click();
+    await page.getByRole('button', { name: 'Log in' }).click();
     await this.connected();
   }
 
