@@ -1,16 +1,12 @@
-// HTTP calls, and the login. The access token lives in this object alone; the refresh token is a cookie that no
-// script can read.
+// HTTP calls, and the login. The access token is here alone; the refresh token is a cookie that no script can read.
 
-/** A refusal of the server, or none of its answers (`status` 0). */
-export class ApiError extends Error {
-	constructor(status, problem, wait = 0) {
-		const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
-		super(fields || problem?.detail || 'The server cannot be reached.');
-		Object.assign(this, { status, wait });
-	}
+/** A refusal, or no answer (`status` 0). */
+function refusal(status, problem, wait = 0) {
+	const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
+	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status, wait });
 }
 
-// Kept so that a page without a login does not ask for one; no secret.
+/** Is there a login? The name alone; no secret. */
 const HINT = 'chat.user';
 
 export class Api {
@@ -34,12 +30,12 @@ export class Api {
 	}
 
 	async #fetch(method, path, body, token) {
-		const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) };
-		const response = await fetch(`/api/v1${path}`, {
-			method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000),
-		}).catch(() => { throw new ApiError(0); });
+		const headers = { ...(token && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' };
+		const signal = AbortSignal.timeout(20_000);
+		const response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal })
+			.catch(() => { throw refusal(0); });
 		const answer = await response.json().catch(() => null);
-		if (!response.ok) throw new ApiError(response.status, answer, response.headers.get('retry-after') * 1000);
+		if (!response.ok) throw refusal(response.status, answer, response.headers.get('retry-after') * 1000);
 		return answer;
 	}
 
@@ -51,12 +47,11 @@ export class Api {
 		localStorage.setItem(HINT, session.user.username);
 	}
 
-	/** Renews the access token where it is time. */
 	async renew() {
 		if (Date.now() >= this.renewAt) await this.refresh();
 	}
 
-	/** A new access token. Once at a time here, and one tab after the other where the browser has locks. */
+	/** Gets a new access token: one tab after the other, where the browser has locks. */
 	refresh() {
 		const ask = () => this.#fetch('POST', '/auth/refresh', {});
 		this.refreshing ??= (navigator.locks?.request('chat.refresh', ask) ?? ask()).then((session) => this.#take(session), (error) => {
@@ -66,12 +61,12 @@ export class Api {
 		return this.refreshing;
 	}
 
-	async enter(path, values) {
+	/** Logs in, or registers. */
+	async enter(how, values) {
 		const device_name = `Browser, ${navigator.platform}`;
-		this.#take(await this.#fetch('POST', path, { ...values, device_name, cookie: true }));
+		this.#take(await this.#fetch('POST', `/auth/${how}`, { ...values, device_name, cookie: true }));
 	}
 
-	/** The cookie names the session, also where the access token is no longer good. */
 	async logout() {
 		await this.#fetch('POST', '/auth/logout', {});
 		this.ended();

@@ -66,7 +66,7 @@ export class App {
 		$('problem').textContent = '';
 		try {
 			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-			await this.api.enter(`/auth/${event.submitter.value}`, values);
+			await this.api.enter(event.submitter.value, values);
 			form.reset();
 			this.#begin();
 		} catch ({ message, status }) {
@@ -93,7 +93,6 @@ export class App {
 		this.socket.start();
 	}
 
-	/** The session is over, here or elsewhere. */
 	#closed() {
 		this.socket?.stop();
 		this.store = this.conv = null;
@@ -136,7 +135,6 @@ export class App {
 		} catch { /* some phones leave it to service workers */ }
 	}
 
-	/** Opens a conversation that an answer told of. */
 	enter(info) {
 		this.store.describe(info);
 		this.open(info.id);
@@ -200,7 +198,6 @@ export class App {
 		this.set(this.conv, { marked_unread: true });
 	}
 
-	/** Changes my settings in a conversation. */
 	set({ id }, body) {
 		attempt(() => this.api.call('PUT', `/conversations/${id}/settings`, body));
 	}
@@ -255,7 +252,6 @@ export class App {
 		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
 	}
 
-	/** Somebody looks again, or the network is back. */
 	#awake() {
 		if (!this.store || document.hidden) return;
 		this.socket.wake();

@@ -17,7 +17,6 @@ export class Composer {
 	#names = [];
 	#word;
 
-	/** @param {import('./app.js').App} app */
 	constructor(app) {
 		this.app = app;
 		input.oninput = () => this.#changed();

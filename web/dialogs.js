@@ -8,11 +8,10 @@ const VISIBILITY = { public: 'Anyone', private: 'Whoever is added' };
 const NAME = { required: true, maxlength: 64, autocapitalize: 'none' };
 const MUTE_MS = 8 * 3_600_000;
 
-/** The fields of a group. */
 const group = ({ name, topic, visibility }) => [['name', 'Name', { ...NAME, value: name }],
 	['topic', 'Topic', { value: topic, maxlength: 250 }], ['visibility', 'Who can join', { options: VISIBILITY, value: visibility }]];
 
-export const dot = (isOn) => h(isOn ? 'span.dot.on' : 'span.dot', { role: 'img', 'aria-label': isOn ? 'online' : 'offline' });
+export const dot = (isOn) => h(isOn ? 'span.on' : 'span', { role: 'img', 'aria-label': isOn ? 'online' : 'offline' }, isOn ? '●' : '○');
 
 const person = (app, { username, display_name, status_text, online = app.store.online.has(username) }) => h('span.grow', dot(online), ' ',
 	h('b', username), ' ', display_name !== username && h('bdi', line(display_name)), ' ', h('small', { dir: 'auto' }, line(status_text)));
@@ -50,7 +49,6 @@ export const browse = (app) => leading(app, 'Groups', '/groups', ({ id, name, to
 		: go('Join', `Join ${name}`, () => app.api.call('POST', `/groups/${id}/join`)),
 ], h('h3', 'New group'), form(group({}), 'Create', async (values) => app.enter(await app.api.call('POST', '/groups', values))));
 
-/** Somebody to write to. */
 export const people = (app) => leading(app, 'People', '/users', (user, go) => [person(app, user),
 	go('Write', `Write to ${user.username}`, () => app.api.call('POST', '/directs', { username: user.username }))]);
 
@@ -70,7 +68,6 @@ export function members(app, { id, info, runs }) {
 		async ({ username }) => { await call('PUT', username); all.load(); return true; }));
 }
 
-/** Name, topic, notifications, leaving. */
 export function about(app, conv) {
 	const { id, info, runs, title } = conv;
 	const isMuted = info.muted_until > Date.now();
@@ -89,7 +86,6 @@ export function about(app, conv) {
 			info.kind === 'group' && sure('Leave', 'POST', '/leave'), info.role === 'owner' && sure('Delete', 'DELETE', '')));
 }
 
-/** Name, status, password, sessions, log out. */
 export function account(app) {
 	const { username, display_name, status_text } = app.me;
 	const sessions = list(app, '/me/sessions', ({ id, device_name, last_seen_at, current }) => [

@@ -4,10 +4,7 @@ export const $ = (id) => document.getElementById(id);
 
 const isThere = (value) => value != null && value !== false;
 
-/**
- * Makes an element: `h('p.notice', { title }, …children)`, with or without properties. Functions are listeners, `true` is a
- * bare attribute; null and false are left out.
- */
+/** Makes an element: `h('p.notice', { title }, …children)`, with or without properties; null and false are left out. */
 export function h(name, ...content) {
 	const [tag, ...classes] = name.split('.');
 	const node = document.createElement(tag);
@@ -26,7 +23,7 @@ export const button = (text, onclick, label, props) =>
 
 let timer;
 
-/** Says something in passing, over whatever is open. */
+/** Says something in passing. */
 export function toast(text) {
 	clearTimeout(timer);
 	$('toast').textContent = text;
@@ -40,8 +37,8 @@ export function toast(text) {
 export const attempt = async (work) => {
 	try {
 		return await work();
-	} catch (error) {
-		toast(error.message);
+	} catch ({ message }) {
+		toast(message);
 	}
 };
 
@@ -55,15 +52,10 @@ export function dialog(title, ...content) {
 
 export const closeDialogs = () => document.querySelectorAll('dialog').forEach((node) => node.close());
 
-/** @param {Object<string, string>} options what is chosen from: value to text */
 export const select = (options, value, props) => h('select', props, Object.entries(options).map(([word, text]) =>
 	h('option', { value: word, selected: word === value }, text)));
 
-/**
- * A form: labelled fields (`[name, label, attributes]`), one error line, one button. Its dialog closes when the work is
- * done, unless that returns true.
- * @param {(values: Object<string, string>) => Promise<true | void>} work
- */
+/** A form of `[name, label, attributes]`. Its dialog closes when the work with the values is done, unless that returns true. */
 export function form(fields, submit, work) {
 	const error = h('p.error', { role: 'alert' });
 	const node = h('form', {

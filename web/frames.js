@@ -24,18 +24,14 @@ const STOPS = {
 	4504: 'Too many connections. Close other tabs or devices, then click here.',
 };
 
-/**
- * What to do after a close: `go` on, after `wait` ms, with a new token (`renew`), or not; `ended`: log in again.
- * @returns {{go: boolean, wait?: number, renew?: boolean, ended?: boolean, text: string}}
- */
+/** What to do after a close: `go` on, after `wait` ms, with a new token (`renew`), or not; `ended`: log in again. */
 export function afterClose(code, reason) {
 	if (code === 1012) {
 		const wait = Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 1000);
 		return { go: true, wait: Math.min(wait, 60_000), text: 'The server restarts.' };
 	}
 	if ((code >= 4500 && code < 4600) || [1002, 1003, 1007, 1009].includes(code)) {
-		const text = STOPS[code] ?? 'The server did not understand this page. Load it anew.';
-		return { go: false, ended: code === 4500, text };
+		return { go: false, ended: code === 4500, text: STOPS[code] ?? 'The server did not understand this page. Load it anew.' };
 	}
 	return { go: true, renew: code === 4001, text: 'No connection.' };
 }

@@ -1,14 +1,13 @@
-// What waits to be sent, and drafts: in the browser until the server has them. One entry a message, so that
-// tabs never overwrite each other's; ids sort by time, and so do the messages.
+// What waits to be sent, and drafts: kept in the browser. One entry a message, so that tabs never overwrite each
+// other's; ids sort by time, and so do the messages.
 import { frames, uuid } from './frames.js';
 
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
 
 export class Outbox {
-	/** The ids on their way. */
 	#flying = new Set();
 
-	/** @param {(frame: object) => boolean} send @param {() => void} onchange */
+	/** `send` says whether a frame was sent. */
 	constructor(user, send, onchange, storage = localStorage) {
 		Object.assign(this, { send, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
 	}
@@ -21,7 +20,7 @@ export class Outbox {
 		return this.#keys(this.prefix).map((key) => JSON.parse(this.storage.getItem(key)));
 	}
 
-	/** What is not sent yet, oldest first. @returns {{id: string, body: string, error?: string}[]} */
+	/** What is not sent yet, oldest first. */
 	of(conversation) {
 		return this.#all().filter((item) => item.conversation_id === conversation);
 	}
@@ -57,12 +56,12 @@ export class Outbox {
 		this.#flush();
 	}
 
-	/** The server has it: an ack, or the message itself. Another tab may have taken it out already. */
+	/** The server has it. Another tab may have taken it out already. */
 	done(id) {
 		if (this.#flying.has(id) || this.storage.getItem(this.prefix + id)) this.drop({ id });
 	}
 
-	/** The server refused it. @returns {boolean} was it one of these? */
+	/** The server refused something: was it one of these? */
 	refused({ id, code, detail, retry_after_ms = 2000 }) {
 		const item = JSON.parse(this.storage.getItem(this.prefix + id));
 		if (!item) return false;
@@ -81,7 +80,6 @@ export class Outbox {
 		this.#land(id);
 	}
 
-	/** The conversation is no longer mine. */
 	fail(conversation, error) {
 		this.of(conversation).forEach((item) => this.#keep({ ...item, error }));
 	}
@@ -94,7 +92,6 @@ export class Outbox {
 		this.storage.setItem(this.notes + conversation, text);
 	}
 
-	/** Leaves nothing behind. */
 	clear() {
 		for (const prefix of [this.prefix, this.notes]) this.#keys(prefix).forEach((key) => this.storage.removeItem(key));
 	}

@@ -6,13 +6,11 @@ const PROBE_MS = 5_000;
 
 export class Socket {
 	#socket;
-	/** The present attempt. */
 	#turn;
 	#timer;
 	#probe;
 	#attempt = 0;
 
-	/** @param {(frame: object) => void} onframe @param {() => void} onstate */
 	constructor(api, onframe, onstate) {
 		Object.assign(this, { api, onframe, onstate, state: {} });
 	}
@@ -31,11 +29,11 @@ export class Socket {
 		return this.state.kind === 'open';
 	}
 
-	/** @returns {boolean} was it sent? */
+	/** Sends a frame, if it can be: was it? */
 	send(frame) {
-		if (!this.isOpen || this.#socket.readyState !== 1) return false;
-		this.#socket.send(JSON.stringify(frame));
-		return true;
+		const can = this.isOpen && this.#socket.readyState === 1;
+		if (can) this.#socket.send(JSON.stringify(frame));
+		return can;
 	}
 
 	/** The phone woke, the network is back: look whether the connection lives. */

@@ -2,9 +2,8 @@
 
 /** One conversation, and one stretch of its history: the messages with `from <= seq <= to`. */
 export class Conversation {
-	/** By seq; also some outside of the stretch, newer than a page that may come. */
+	/** By seq; some stand outside of the stretch, newer than a page that may come. */
 	messages = new Map();
-	/** Who types, until when. */
 	typing = new Map();
 
 	/** `info.head_rev` is the newest rev that was heard of; up to `cursor` no change is missing. */
@@ -20,7 +19,6 @@ export class Conversation {
 		return this.to !== undefined;
 	}
 
-	/** Do live messages continue what is held? */
 	get isAtEnd() {
 		return this.to === Infinity;
 	}
@@ -29,12 +27,11 @@ export class Conversation {
 		return this.info.unread > 0 || this.info.marked_unread;
 	}
 
-	/** May I run the group? */
 	get runs() {
 		return this.info.kind === 'group' && this.info.role !== 'member';
 	}
 
-	/** Inserts, or replaces what is older. Twice or out of order is harmless. */
+	/** Inserts, or replaces what is older. */
 	apply(message) {
 		if (!(this.messages.get(message.seq)?.rev >= message.rev)) this.messages.set(message.seq, message);
 	}
@@ -48,12 +45,11 @@ export class Conversation {
 		if (!before) this.to = has_after ? messages.at(-1).seq : Infinity;
 	}
 
-	/** What is held, in order. */
 	shown() {
 		return [...this.messages.values()].filter(({ seq }) => seq >= this.from && seq <= this.to).sort((a, b) => a.seq - b.seq);
 	}
 
-	/** Counts a live message with the next rev. @returns {boolean} can only the server tell the count now? */
+	/** Counts a live message with the next rev. True where only the server can tell the count. */
 	count({ seq, rev, kind, sender, mentions, event }, me) {
 		const { info } = this;
 		info.head_rev = rev;
@@ -66,7 +62,12 @@ export class Conversation {
 		return false;
 	}
 
-	/** Takes the server's description, but nothing of it that is older than what is known. */
+	/** Read up to here, in another place. */
+	read({ seq, unread, mentions }) {
+		Object.assign(this.info, { unread, mentions, read_seq: Math.max(seq, this.info.read_seq) });
+	}
+
+	/** Takes the server's description, but no count that is older than ours. */
 	describe(info) {
 		const { unread, mentions, last_seq, head_rev, read_seq } = this.info;
 		this.info = info.head_rev < head_rev ? { ...info, unread, mentions, last_seq, head_rev } : info;
@@ -75,7 +76,6 @@ export class Conversation {
 	}
 }
 
-/** Everything that the page knows of one login. */
 export class Store {
 	conversations = new Map();
 	online = new Set();
@@ -84,7 +84,7 @@ export class Store {
 		this.me = me;
 	}
 
-	/** Takes `ready`. @returns {{stale: Conversation[], gone: Conversation[]}} what must be caught up, what is no longer mine */
+	/** Takes `ready`; says which conversations must be caught up, and which are no longer mine. */
 	ready({ epoch, user, server, online, conversations }) {
 		const before = this.conversations;
 		const restored = this.epoch !== epoch || conversations.some(({ id, head_rev }) => before.get(id)?.cursor > head_rev);
@@ -95,11 +95,12 @@ export class Store {
 			if (!conv.isLoaded) conv.cursor = info.head_rev;
 			return [info.id, conv];
 		}));
-		const stale = [...this.conversations.values()].filter((conv) => conv.cursor < conv.info.head_rev);
-		return { stale, gone: [...before.values()].filter(({ id }) => !this.conversations.has(id)) };
+		return {
+			stale: [...this.conversations.values()].filter(({ cursor, info }) => cursor < info.head_rev),
+			gone: [...before.values()].filter(({ id }) => !this.conversations.has(id)),
+		};
 	}
 
-	/** I am in it now, or something about me in it changed. */
 	describe(info) {
 		const known = this.conversations.get(info.id);
 		if (known) known.describe(info);
@@ -122,7 +123,6 @@ export class Store {
 	}
 }
 
-/** Nothing of it should disturb now. */
 const isQuiet = ({ level, muted_until }) => level === 'nothing' || muted_until > Date.now();
 
 /** Is this message worth a notification? */

@@ -8,12 +8,12 @@ export class Sync {
 	/** Counts connections. */
 	#turn = 0;
 
-	/** @param on `changed(id?)`, `message(conversation, message, isNew)`, `gone(conversation)`, `again()` */
+	/** `on`: `changed()`, `message(conversation, message, isNew)`, `gone(conversation)`, `again()`. */
 	constructor(api, store, on) {
 		Object.assign(this, { api, store, on });
 	}
 
-	/** Reads of a conversation; anew where the connection changed meanwhile: what the old one missed may be missing. */
+	/** Reads; once more if the connection changed meanwhile, as what the old one missed may be missing. */
 	async #get(conv, path = '') {
 		const turn = this.#turn;
 		const answer = await this.api.call('GET', `/conversations/${conv.id}${path}`).catch((error) => {
@@ -35,11 +35,8 @@ export class Sync {
 		else if (type === 'conversation_removed') this.#gone(conv);
 		else if (type === 'typing') conv.typing.set(frame.username, Date.now() + frame.expires_in_ms);
 		else if (type === 'resync') this.#catchUp(conv);
-		else if (type === 'read') {
-			const { unread, mentions, seq } = frame;
-			Object.assign(conv.info, { unread, mentions, read_seq: Math.max(seq, conv.info.read_seq) });
-		}
-		this.on.changed(conversation_id);
+		else if (type === 'read') conv.read(frame);
+		this.on.changed();
 	}
 
 	#ready(frame) {
@@ -70,11 +67,10 @@ export class Sync {
 		this.on.message(conv, message, isNew);
 	}
 
-	/** Reads the description anew. */
 	async describe(conv) {
 		const info = await this.#get(conv).catch(() => null);
 		if (info) conv.describe(info);
-		this.on.changed(conv.id);
+		this.on.changed();
 	}
 
 	/** Reads what is missing, until nothing is. */
@@ -92,7 +88,7 @@ export class Sync {
 			else this.on.again();
 		}
 		conv.isBehind = false;
-		this.on.changed(conv.id);
+		this.on.changed();
 	}
 
 	async #changes(conv) {
@@ -113,16 +109,16 @@ export class Sync {
 		if (page.epoch !== this.store.epoch) return this.on.again();
 		conv.addPage(page, asked);
 		if (conv.cursor < conv.info.head_rev) await this.#catchUp(conv);
-		return this.on.changed(conv.id);
+		return this.on.changed();
 	}
 
-	/** One message that is quoted and not held. */
+	/** Reads a message that is quoted and not held. */
 	async fetch(conv, seq) {
 		conv.asked ??= new Set();
 		if (conv.asked.has(seq)) return;
 		conv.asked.add(seq);
 		const message = await this.#get(conv, `/messages/${seq}`).catch(() => null);
 		if (message) conv.apply(message);
-		this.on.changed(conv.id);
+		this.on.changed();
 	}
 }

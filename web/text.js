@@ -1,5 +1,5 @@
-// Remote text made safe to show: what cannot be seen is written out, a little Markdown becomes nodes, only
-// http(s) addresses become links. All but `draw` is pure.
+// Remote text made safe to show: what cannot be seen is written out, a little Markdown becomes nodes.
+import { h } from './dom.js';
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u115F\u1160\u17B4\u17B5\u2800\u3164\uFFA0\uFE00-\uFE0F\u180B-\u180F\u{E0000}-\u{E0FFF}]/gu;
 // A joiner belongs between emoji, a style after one.
@@ -25,16 +25,13 @@ const INLINE = new RegExp([
 	/(?<![\w.@-])@(?<name>[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?)/,
 ].map((part) => part.source).join('|'), 'gimu');
 
-/** The address of a link, or null where it must not be one. */
+/** The address of a link, or null: only http(s) is one. */
 export function address(text) {
 	const url = URL.canParse(text) && new URL(text);
 	return url && /^https?:$/.test(url.protocol) && url.hostname ? url.href : null;
 }
 
-/**
- * A message's text as a tree of `{tag, text?, nodes?, href?, name?}`; no tag: plain text.
- * @param {string[]} names the members that it mentions
- */
+/** A text as a tree of `{tag?, text?, nodes?, href?, name?}`; `names`: the members that it mentions. */
 export function parse(body, names = []) {
 	const inline = (text, depth) => {
 		const nodes = [];
@@ -67,11 +64,7 @@ export function parse(body, names = []) {
 }
 
 /** The tree as DOM nodes; what names `me` is marked. */
-export const draw = (tree, me) => tree.map(({ tag, text, nodes, href, name }) => {
-	if (!tag) return text;
-	const node = document.createElement(tag);
-	node.append(...(nodes ? draw(nodes, me) : [text]));
-	if (href) Object.assign(node, { href, rel: 'noopener noreferrer', target: '_blank' });
-	if (name) node.className = name === me || name === 'here' ? 'mention me' : 'mention';
-	return node;
-});
+export const draw = (tree, me) => tree.map(({ tag, text, nodes, href, name }) => (tag ? h(tag, {
+	...(href && { href, rel: 'noopener noreferrer', target: '_blank' }),
+	class: name && (name === me || name === 'here' ? 'mention me' : 'mention'),
+}, nodes ? draw(nodes, me) : text) : text));

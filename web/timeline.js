@@ -3,9 +3,11 @@ import { $, attempt, button, closeDialogs, dialog, form, h } from './dom.js';
 import { draw, line, parse } from './text.js';
 
 const GROUP_MS = 300_000;
-const NEAR = 300;
 const QUICK = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '🚀'];
 const log = $('log');
+/** Loads more before somebody scrolls to where it is missing. */
+const near = new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => isIntersecting && target.click()),
+	{ root: log, rootMargin: '300px' });
 const box = (node) => node.getBoundingClientRect();
 const clock = (ms) => h('time', { title: new Date(ms).toLocaleString() },
 	new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
@@ -27,12 +29,15 @@ export class Timeline {
 	/** At the newest message, and to stay there. */
 	stuck = true;
 	#nodes = new Map();
-	#tools = h('div.tools', { role: 'toolbar', 'aria-label': 'Actions' });
+	#tools;
 
-	/** @param {import('./app.js').App} app */
 	constructor(app) {
 		this.app = app;
-		log.onscroll = () => this.#scrolled();
+		log.onscroll = () => {
+			this.stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+			this.#settle();
+			app.read();
+		};
 		log.onkeydown = (event) => this.#key(event);
 		log.addEventListener('focusin', ({ target }) => this.#arm(target));
 		log.onmouseover = ({ target }) => log.contains(document.activeElement) || this.#arm(target);
@@ -60,7 +65,6 @@ export class Timeline {
 		this.draw();
 	}
 
-	/** To the newest message. */
 	async latest() {
 		this.stuck = true;
 		if (!this.conv.isAtEnd) await this.#load({});
@@ -75,27 +79,16 @@ export class Timeline {
 		node?.focus();
 	}
 
-	#scrolled() {
-		this.stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-		this.#settle();
-		this.app.read();
-	}
-
-	/** After whatever moved: stays at the end, and loads the holes in the history that are in sight. */
+	/** After whatever moved: stays at the end. */
 	#settle() {
 		if (!this.conv) return;
 		const { isAtEnd, info } = this.conv;
 		if (this.stuck) log.scrollTop = log.scrollHeight;
 		$('latest').hidden = this.stuck && isAtEnd;
 		$('latest').textContent = info.unread ? `↓ ${info.unread} new` : '↓ Latest';
-		const view = box(log);
-		for (const gap of log.querySelectorAll('.gap')) {
-			const { top, bottom } = box(gap);
-			if (bottom > view.top - NEAR && top < view.bottom + NEAR) gap.click();
-		}
 	}
 
-	/** Brings the nodes in line with the store. Nothing moves under the reader's eyes. */
+	/** Brings the nodes in line with the store; nothing moves under the reader's eyes. */
 	draw() {
 		const { conv } = this;
 		if (!conv) return;
@@ -106,14 +99,12 @@ export class Timeline {
 		const nodes = this.#wanted(conv);
 		[...log.children].forEach((node) => nodes.includes(node) || node.remove());
 		nodes.forEach((node, at) => node === log.children[at] || log.insertBefore(node, log.children[at]));
-		this.#nodes = new Map(nodes.map((node) => [node.key, node]));
-		const same = (key) => this.#nodes.get(key);
-		if (focused && !log.contains(document.activeElement)) same(focused)?.focus({ preventScroll: true });
+		const known = this.#nodes = new Map(nodes.map((node) => [node.key, node]));
+		if (focused && !log.contains(document.activeElement)) known.get(focused)?.focus({ preventScroll: true });
 		if (this.target && conv.isLoaded) {
-			same('new')?.scrollIntoView({ block: 'center' });
-			this.target = null;
-			this.stuck = false;
-		} else if (!this.stuck && same(first?.key)) log.scrollTop += box(same(first.key)).top - offset;
+			known.get('new')?.scrollIntoView({ block: 'center' });
+			this.stuck = this.target = null;
+		} else if (!this.stuck && known.has(first?.key)) log.scrollTop += box(known.get(first.key)).top - offset;
 		this.#settle();
 	}
 
@@ -130,10 +121,11 @@ export class Timeline {
 			add(key, text, () => h(`p.${type}`, text));
 			before = {};
 		};
-		const more = (where, seq) => add(where, seq, () => button('… more messages …', ({ target }) => {
-			target.disabled = true;
-			this.#load({ [where]: seq }).then(() => { target.disabled = false; });
-		}, null, { class: 'gap' }));
+		const more = (where, seq) => add(where, seq, () => {
+			const node = button('… more messages …', () => this.#load({ [where]: seq }), null, { class: 'gap' });
+			near.observe(node);
+			return node;
+		});
 		if (conv.from) more('before', conv.from);
 		for (const message of conv.shown()) {
 			const { seq, rev, kind, sender, sent_at, reply_to } = message;
@@ -186,15 +178,17 @@ export class Timeline {
 	#arm(target) {
 		const node = target.closest('.msg');
 		const { message } = node ?? {};
-		if (!message) return this.#tools.remove();
-		if (this.#tools.parentNode === node) return undefined;
+		if (message && this.#tools?.parentNode === node) return;
+		this.#tools?.remove();
+		if (!message) return;
 		const { app, conv } = this;
-		const mine = message.sender.id === app.me.id;
-		this.#tools.replaceChildren(button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.reply(message), 'Reply'),
-			...(mine ? [button('✎', () => app.composer.edit(message), 'Edit')] : []),
-			...(mine || conv.runs ? [button('✕', () => this.#delete(message), 'Delete')] : []),
+		const isMine = message.sender.id === app.me.id;
+		this.#tools = h('div.tools', { role: 'toolbar', 'aria-label': 'Actions' },
+			button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.reply(message), 'Reply'),
+			isMine && button('✎', () => app.composer.edit(message), 'Edit'),
+			(isMine || conv.runs) && button('✕', () => this.#delete(message), 'Delete'),
 			button('●', () => app.markUnread(message.seq - 1), 'Unread from here'));
-		return node.append(this.#tools);
+		node.append(this.#tools);
 	}
 
 	#change(method, { seq }, path = '') {
