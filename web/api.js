@@ -1,29 +1,17 @@
 // HTTP calls, and the login. The access token is here alone; the refresh token is a cookie that no script can read.
 
-/** A refusal, or no answer (`status` 0). */
-function refusal(status, problem, wait = 0) {
+// A refusal, or no answer.
+function refusal(status, problem, wait) {
 	const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
 	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status, wait });
 }
 
-/** Is there a login? The name alone; no secret. */
-const HINT = 'chat.user';
-
 export class Api {
-	constructor(onended) {
-		this.onended = onended;
-	}
-
-	get mayResume() {
-		return localStorage.getItem(HINT) !== null;
-	}
-
-	/** Asks with the access token, which is renewed before it expires. */
+	// Asks with the access token, which is renewed where it expired.
 	async call(method, path, body) {
-		await this.renew();
 		const { token } = this;
 		return this.#fetch(method, path, body, token).catch(async (error) => {
-			if (error.status !== 401 || !this.user) throw error;
+			if (error.status !== 401) throw error;
 			if (this.token === token) await this.refresh();
 			return this.#fetch(method, path, body, this.token);
 		});
@@ -33,7 +21,7 @@ export class Api {
 		const headers = { ...(token && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' };
 		const signal = AbortSignal.timeout(20_000);
 		const response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal })
-			.catch(() => { throw refusal(0); });
+			.catch(() => { throw refusal(); });
 		const answer = await response.json().catch(() => null);
 		if (!response.ok) throw refusal(response.status, answer, response.headers.get('retry-after') * 1000);
 		return answer;
@@ -44,14 +32,14 @@ export class Api {
 		this.user = session.user;
 		this.token = session.access_token;
 		this.renewAt = Date.now() + session.expires_in * 1000 * 2 / 3;
-		localStorage.setItem(HINT, session.user.username);
+		localStorage.user = session.user.username; // there is a login: no secret
 	}
 
 	async renew() {
 		if (Date.now() >= this.renewAt) await this.refresh();
 	}
 
-	/** Gets a new access token: one tab after the other, where the browser has locks. */
+	// Gets a new access token: one tab after the other, where the browser has locks.
 	refresh() {
 		const ask = () => this.#fetch('POST', '/auth/refresh', {});
 		this.refreshing ??= (navigator.locks?.request('chat.refresh', ask) ?? ask()).then((session) => this.#take(session), (error) => {
@@ -61,20 +49,19 @@ export class Api {
 		return this.refreshing;
 	}
 
-	/** Logs in, or registers. */
 	async enter(how, values) {
 		const device_name = `Browser, ${navigator.platform}`;
 		this.#take(await this.#fetch('POST', `/auth/${how}`, { ...values, device_name, cookie: true }));
 	}
 
-	async logout() {
-		await this.#fetch('POST', '/auth/logout', {});
-		this.ended();
+	logout() {
+		return this.#fetch('POST', '/auth/logout', {});
 	}
 
-	ended() {
-		localStorage.removeItem(HINT);
-		this.user = this.token = null;
-		this.onended();
+	// The session is over. The page begins anew, so that nothing of it stays.
+	ended(why = 'Your session ended. Log in again.') {
+		delete localStorage.user;
+		sessionStorage.why = why;
+		location.reload();
 	}
 }

@@ -1,5 +1,4 @@
-// Puts the parts together: the door, the list of conversations, the one that is open, the title.
-import { Api } from './api.js';
+// Puts the parts together: the list of conversations, the one that is open, the title.
 import { Composer } from './composer.js';
 import { about, account, browse, dot, members, people } from './dialogs.js';
 import { $, attempt, closeDialogs, h, toast } from './dom.js';
@@ -11,22 +10,27 @@ import { Sync } from './sync.js';
 import { line } from './text.js';
 import { Timeline } from './timeline.js';
 
-const READ_MS = 1000;
-const AGAIN_MS = 3000;
-
 export class App {
-	constructor() {
-		this.api = new Api(() => this.#closed());
+	constructor(api) {
+		this.api = api;
+		this.store = new Store(api.user);
+		this.socket = new Socket(this);
+		this.outbox = new Outbox(this);
+		this.sync = new Sync(this);
 		this.timeline = new Timeline(this);
 		this.composer = new Composer(this);
+		this.#listen();
+		this.socket.start();
+	}
+
+	#listen() {
 		const opens = { account, browse, people, members, about };
 		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
-		$('login').onsubmit = (event) => this.#enter(event);
 		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
 		$('find').onkeydown = ({ key }) => {
-			if (key !== 'Escape' && key !== 'Enter') return;
-			if (key === 'Enter') $('side').querySelector('li a')?.click();
+			if (key !== 'Enter') return;
+			$('side').querySelector('li a')?.click();
 			$('find').value = '';
 			this.#list();
 		};
@@ -34,7 +38,7 @@ export class App {
 		onhashchange = () => this.#show();
 		onfocus = ononline = onpageshow = document.onvisibilitychange = () => this.#awake();
 		document.onkeydown = (event) => this.#key(event);
-		onstorage = () => (this.store ? this.changed() : this.start()); // another tab sent something, or logged in
+		onstorage = () => this.changed(); // another tab sent something
 		setInterval(() => this.#second(), 1000);
 	}
 
@@ -42,73 +46,13 @@ export class App {
 		return this.store.me;
 	}
 
-	async start() {
-		if (!this.api.mayResume) return this.#door();
-		try {
-			await this.api.refresh();
-			return this.#begin();
-		} catch (error) {
-			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), AGAIN_MS);
-			return this.#door(error.message);
-		}
-	}
-
-	#door(text = '') {
-		$('app').hidden = true;
-		$('door').hidden = false;
-		document.title = 'chat';
-		$('problem').textContent = text;
-	}
-
-	async #enter(event) {
-		event.preventDefault();
-		const form = $('login');
-		$('problem').textContent = '';
-		try {
-			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-			await this.api.enter(event.submitter.value, values);
-			form.reset();
-			this.#begin();
-		} catch ({ message, status }) {
-			$('problem').textContent = message;
-			if (status !== 403) return;
-			form.setup_code.parentNode.hidden = !/setup code/.test(message);
-			form.invite.parentNode.hidden = !/invite/.test(message);
-		}
-	}
-
-	#begin() {
-		if (this.store) return;
-		$('door').hidden = true;
-		$('app').hidden = false;
-		this.store = new Store(this.api.user);
-		this.socket = new Socket(this.api, (frame) => this.#frame(frame), () => this.#bar());
-		this.outbox = new Outbox(this.me.id, (frame) => this.socket.send(frame), () => this.changed());
-		this.sync = new Sync(this.api, this.store, {
-			changed: () => this.changed(),
-			message: (...args) => this.#message(...args),
-			gone: ({ id }) => this.outbox.fail(id, 'You are no longer in this conversation.'),
-			again: () => this.socket.again(),
-		});
-		this.socket.start();
-	}
-
-	#closed() {
-		this.socket?.stop();
-		this.store = this.conv = null;
-		this.timeline.show(null);
-		this.composer.show(null);
-		closeDialogs();
-		this.#door('Your session ended. Log in again.');
-	}
-
 	async logout() {
 		await this.api.logout();
 		this.outbox.clear();
-		this.#door();
+		this.api.ended('');
 	}
 
-	#frame(frame) {
+	take(frame) {
 		const { type, id, detail } = frame;
 		if (type === 'ack') this.outbox.done(id);
 		if (type === 'error' && !this.outbox.refused(frame)) toast(detail);
@@ -120,13 +64,12 @@ export class App {
 		this.outbox.again();
 	}
 
-	#message(conv, message, isNew) {
+	message(conv, message, isNew) {
 		const { id, event, sender, body } = message;
 		this.outbox.done(id);
 		if (event) conv.members = null;
 		const isSeen = conv === this.conv && this.#looks;
 		if (!isNew || isSeen || sender.id === this.me.id) return;
-		if (!conv.isKept) conv.divider = conv.info.read_seq;
 		if (window.Notification?.permission !== 'granted' || !disturbs(conv.info, message, this.me.username)) return;
 		try {
 			const note = new Notification(`${line(sender.display_name)}, ${line(conv.title)}`,
@@ -147,7 +90,6 @@ export class App {
 	}
 
 	#show() {
-		if (!this.store) return;
 		const conv = this.store.conversations.get(Number(location.hash.slice(1)));
 		$('app').className = conv ? 'open' : '';
 		if (conv !== this.conv) {
@@ -159,12 +101,13 @@ export class App {
 		this.changed();
 	}
 
-	/** Something is different; drawn once for all that comes together. */
+	// Draws once for all changes that come together.
 	changed() {
 		this.drawing ??= setTimeout(() => {
 			this.drawing = null;
-			if (!this.store) return;
-			if (this.store.conversations.get(this.conv?.id) !== this.conv) this.#show();
+			const { conv } = this;
+			if (this.store.conversations.get(conv?.id) !== conv) this.#show();
+			if (conv?.info.unread && !conv.isKept && !this.#looks) conv.divider = conv.info.read_seq;
 			this.timeline.draw();
 			this.read();
 			this.#head();
@@ -176,23 +119,16 @@ export class App {
 		return document.hasFocus() && this.timeline.stuck && this.conv?.isAtEnd;
 	}
 
-	/** What is in sight of somebody who looks is read. */
+	// What is in sight of somebody who looks is read.
 	read() {
 		const { conv } = this;
 		if (!this.#looks || conv.isBehind || conv.isKept || !conv.isUnread) return;
 		Object.assign(conv.info, { read_seq: conv.info.last_seq, unread: 0, mentions: 0, marked_unread: false });
-		conv.isUntold = true;
-		if (!conv.telling) this.#tell(conv);
+		this.socket.send(frames.read(conv.id, conv.info.read_seq)); // else `ready` tells that it is unread
 		this.changed();
 	}
 
-	/** Tells the server what is read, at most once a second. */
-	#tell(conv) {
-		conv.telling = conv.isUntold && this.socket.send(frames.read(conv.id, conv.info.read_seq)) && setTimeout(() => this.#tell(conv), READ_MS);
-		conv.isUntold = false;
-	}
-
-	/** Marks the open conversation unread from a message on, until it is opened again. */
+	// Marks the open conversation unread, until it is opened again.
 	markUnread(divider) {
 		Object.assign(this.conv, { divider, isKept: true });
 		this.set(this.conv, { marked_unread: true });
@@ -237,7 +173,7 @@ export class App {
 				unread > most ? `${most}+` : unread || '•', h('span.sr', mentions ? ` unread, ${mentions} name you` : ' unread'))));
 	}
 
-	#bar() {
+	bar() {
 		const { kind, until, text } = this.socket.state;
 		const wait = Math.ceil((until - Date.now()) / 1000);
 		$('bar').textContent = kind === 'waiting' ? `${text} Reconnecting${wait > 0 ? ` in ${wait} s` : ''}…` : text;
@@ -245,22 +181,21 @@ export class App {
 	}
 
 	#second() {
-		if (!this.store) return;
-		if (this.socket.state.kind === 'waiting') this.#bar();
+		if (this.socket.state.kind === 'waiting') this.bar();
 		const names = [...this.conv?.typing ?? []].filter(([name, until]) => until > Date.now() && name !== this.me.username)
 			.map(([name]) => name);
 		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
 	}
 
 	#awake() {
-		if (!this.store || document.hidden) return;
+		if (document.hidden) return;
 		this.socket.wake();
 		this.read();
 	}
 
 	#key(event) {
 		const { key, altKey, ctrlKey, metaKey } = event;
-		if (!this.store || document.querySelector('dialog')) return;
+		if (document.querySelector('dialog')) return;
 		const links = [...$('side').querySelectorAll('li a')];
 		const at = links.findIndex((link) => link.ariaCurrent);
 		if ((ctrlKey || metaKey) && key === 'k') $('find').focus();
@@ -271,5 +206,3 @@ export class App {
 		event.preventDefault();
 	}
 }
-
-new App().start();

@@ -9,12 +9,11 @@ const list = $('complete');
 const isFine = matchMedia('(pointer: fine)');
 
 export class Composer {
-	/** The message that is answered or edited. */
+	// The message that is answered or edited.
 	#about = null;
 	#isEdit = false;
 	#typed = 0;
-	/** The names on offer, and what was typed of them. */
-	#names = [];
+	#chosen;
 	#word;
 
 	constructor(app) {
@@ -22,6 +21,10 @@ export class Composer {
 		input.oninput = () => this.#changed();
 		input.onkeydown = (event) => this.#key(event);
 		input.onblur = () => this.#offer([]);
+		list.onpointerdown = (event) => {
+			event.preventDefault();
+			this.#insert(event.target.closest('li'));
+		};
 		$('composer').onsubmit = (event) => {
 			event.preventDefault();
 			this.#submit();
@@ -44,7 +47,7 @@ export class Composer {
 		input.style.height = `${Math.min(input.scrollHeight + 2, innerHeight * 0.4)}px`;
 	}
 
-	/** Answers a message, or none; edits no more. */
+	// Answers a message, or none; edits no more.
 	reply(message) {
 		if (this.#isEdit) this.#set(this.app.outbox.draft(this.conv.id));
 		this.#turn(message);
@@ -110,34 +113,33 @@ export class Composer {
 	}
 
 	#offer(users) {
-		this.#names = users.slice(0, 6).map(({ username }) => username);
 		list.hidden = !users.length;
-		list.replaceChildren(...this.#names.map((name, at) => h('li', {
-			role: 'option', id: `name${at}`, onpointerdown: (event) => { event.preventDefault(); this.#insert(name); },
-		}, `@${name} `, h('bdi', line(users[at].display_name)))));
-		this.#choose(0);
+		list.replaceChildren(...users.slice(0, 6).map(({ username, display_name }) =>
+			h('li', { role: 'option', id: `@${username}` }, `@${username} `, h('bdi', line(display_name)))));
+		this.#choose(list.firstChild);
 	}
 
-	#choose(at) {
-		const { length } = this.#names;
-		this.chosen = (at + length) % length;
-		[...list.children].forEach((node, other) => node.setAttribute('aria-selected', other === this.chosen));
-		input.setAttribute('aria-activedescendant', length ? `name${this.chosen}` : '');
+	#choose(node) {
+		this.#chosen?.removeAttribute('aria-selected');
+		this.#chosen = node;
+		node?.setAttribute('aria-selected', true);
+		input.setAttribute('aria-activedescendant', node?.id ?? '');
 	}
 
-	#insert(name) {
+	#insert({ id }) {
 		const at = input.selectionStart;
-		input.setRangeText(`${name} `, at - this.#word.length, at, 'end');
+		input.setRangeText(`${id} `, at - this.#word.length - 1, at, 'end');
 		this.#changed();
 	}
 
 	#key(event) {
 		const { key, shiftKey, altKey, isComposing } = event;
-		const step = { ArrowDown: 1, ArrowUp: -1 }[key];
 		if (isComposing) return;
-		if (!list.hidden && step) this.#choose(this.chosen + step);
-		else if (!list.hidden && (key === 'Enter' || key === 'Tab')) this.#insert(this.#names[this.chosen]);
-		else if (!list.hidden && key === 'Escape') this.#offer([]);
+		const offers = !list.hidden;
+		if (offers && key === 'ArrowDown') this.#choose(this.#chosen.nextSibling ?? list.firstChild);
+		else if (offers && key === 'ArrowUp') this.#choose(this.#chosen.previousSibling ?? list.lastChild);
+		else if (offers && (key === 'Enter' || key === 'Tab')) this.#insert(this.#chosen);
+		else if (offers && key === 'Escape') this.#offer([]);
 		else if (key === 'Enter' && !shiftKey && !altKey && isFine.matches) this.#submit();
 		else if (key === 'Escape' && this.#about) this.reply(null);
 		else if (key === 'ArrowUp' && !input.value) {

@@ -11,12 +11,12 @@ const MUTE_MS = 8 * 3_600_000;
 const group = ({ name, topic, visibility }) => [['name', 'Name', { ...NAME, value: name }],
 	['topic', 'Topic', { value: topic, maxlength: 250 }], ['visibility', 'Who can join', { options: VISIBILITY, value: visibility }]];
 
-export const dot = (isOn) => h(isOn ? 'span.on' : 'span', { role: 'img', 'aria-label': isOn ? 'online' : 'offline' }, isOn ? '●' : '○');
+export const dot = (isOn) => h('span.on', { role: 'img', 'aria-label': isOn ? 'online' : 'offline' }, isOn ? '●' : '○');
 
 const person = (app, { username, display_name, status_text, online = app.store.online.has(username) }) => h('span.grow', dot(online), ' ',
 	h('b', username), ' ', display_name !== username && h('bdi', line(display_name)), ' ', h('small', { dir: 'auto' }, line(status_text)));
 
-/** A list of the server's, page by page, named by the last word of its path. */
+// A list of the server's, page by page; the path ends in its name.
 function list(app, path, draw) {
 	const node = h('ul.list');
 	let turn;
@@ -35,24 +35,22 @@ function list(app, path, draw) {
 	return node;
 }
 
-/** Opens a dialog with a list to search, whose buttons lead to a conversation. */
+// A list to search, whose buttons lead to a conversation.
 function leading(app, title, path, draw, ...rest) {
 	const found = list(app, path, (item) => draw(item, (text, label, work) =>
 		button(text, () => attempt(async () => app.enter(await work())), label)));
 	dialog(title, h('label', 'Find', h('input', { type: 'search', oninput: ({ target }) => found.load(target.value.trim()) })), found, rest);
 }
 
-/** Public groups to join, and a form for a new one. */
 export const browse = (app) => leading(app, 'Groups', '/groups', ({ id, name, topic, member_count, joined }, go) => [
 	h('span.grow', h('b', `#${name} `), h('small', member_count), ' ', h('small', { dir: 'auto' }, line(topic))),
 	joined ? go('Open', `Open ${name}`, () => app.store.conversations.get(id).info)
 		: go('Join', `Join ${name}`, () => app.api.call('POST', `/groups/${id}/join`)),
-], h('h3', 'New group'), form(group({}), 'Create', async (values) => app.enter(await app.api.call('POST', '/groups', values))));
+], h('h2', 'New group'), form(group({}), 'Create', async (values) => app.enter(await app.api.call('POST', '/groups', values))));
 
 export const people = (app) => leading(app, 'People', '/users', (user, go) => [person(app, user),
 	go('Write', `Write to ${user.username}`, () => app.api.call('POST', '/directs', { username: user.username }))]);
 
-/** Who is in it, and for those who may: roles, adding, removing. */
 export function members(app, { id, info, runs }) {
 	const owns = info.role === 'owner';
 	const call = (method, name, body) => app.api.call(method, `/groups/${id}/members/${encodeURIComponent(name)}`, body);
@@ -65,7 +63,7 @@ export function members(app, { id, info, runs }) {
 		}) : role !== 'member' && h('small', role), may && button('Remove', () => change('DELETE', username), `Remove ${username}`)];
 	});
 	dialog('Members', all, runs && form([['username', 'Add somebody, who can then read everything written before', NAME]], 'Add',
-		async ({ username }) => { await call('PUT', username); all.load(); return true; }));
+		({ username }) => call('PUT', username)));
 }
 
 export function about(app, conv) {
@@ -76,10 +74,7 @@ export function about(app, conv) {
 		app.open('');
 	})));
 	dialog(line(title),
-		runs && form(group(info), 'Save', async (values) => {
-			const changed = Object.entries(values).filter(([name, value]) => value !== info[name]);
-			await app.api.call('PATCH', `/groups/${id}`, Object.fromEntries(changed));
-		}),
+		runs && form(group(info), 'Save', (values) => app.api.call('PATCH', `/groups/${id}`, values)),
 		h('label', 'Notify me of', select(LEVELS, info.level, { onchange: ({ target }) => app.set(conv, { level: target.value }) })),
 		h('div.row', button(isMuted ? 'Unmute' : 'Mute for 8 hours', () => { closeDialogs(); app.set(conv, { muted_until: isMuted ? null : Date.now() + MUTE_MS }); }),
 			button('Mark unread', () => { app.open(''); app.set(conv, { marked_unread: true }); }),
@@ -101,7 +96,7 @@ export function account(app) {
 				await app.api.call('PUT', '/me/password', values);
 				toast('Changed. Every other session ended.');
 			}),
-		h('h3', 'Sessions'), sessions,
+		h('h2', 'Sessions'), sessions,
 		h('div.row', window.Notification?.permission === 'default' && button('Notify me', () => Notification.requestPermission()),
 			button('Log out', () => attempt(() => app.logout()))));
 }

@@ -4,7 +4,7 @@ export const $ = (id) => document.getElementById(id);
 
 const isThere = (value) => value != null && value !== false;
 
-/** Makes an element: `h('p.notice', { title }, …children)`, with or without properties; null and false are left out. */
+// Makes an element: `h('p.notice', { title }, …children)`; properties may be missing, null and false are left out.
 export function h(name, ...content) {
 	const [tag, ...classes] = name.split('.');
 	const node = document.createElement(tag);
@@ -23,7 +23,6 @@ export const button = (text, onclick, label, props) =>
 
 let timer;
 
-/** Says something in passing. */
 export function toast(text) {
 	clearTimeout(timer);
 	$('toast').textContent = text;
@@ -33,7 +32,7 @@ export function toast(text) {
 	timer = setTimeout(toast, 6000, '');
 }
 
-/** Does what may fail, and says so. */
+// Does what may fail, and says so.
 export const attempt = async (work) => {
 	try {
 		return await work();
@@ -42,10 +41,9 @@ export const attempt = async (work) => {
 	}
 };
 
-/** Opens a dialog; once closed it is gone. */
 export function dialog(title, ...content) {
 	const node = h('dialog', { 'aria-labelledby': 'title', closedby: 'any', onclose: () => node.remove() },
-		h('header', h('h2', { id: 'title', tabindex: -1 }, title), button('×', () => node.close(), 'Close')), h('div.content', content));
+		h('header', h('h1', { id: 'title', tabindex: -1 }, title), button('×', () => node.close(), 'Close')), h('div.content', content));
 	document.body.append(node);
 	node.showModal();
 }
@@ -55,7 +53,7 @@ export const closeDialogs = () => document.querySelectorAll('dialog').forEach((n
 export const select = (options, value, props) => h('select', props, Object.entries(options).map(([word, text]) =>
 	h('option', { value: word, selected: word === value }, text)));
 
-/** A form of `[name, label, attributes]`. Its dialog closes when the work with the values is done, unless that returns true. */
+// A form of `[name, label, attributes]`. Its dialog closes when `work` is done.
 export function form(fields, submit, work) {
 	const error = h('p.error', { role: 'alert' });
 	const node = h('form', {
@@ -63,7 +61,8 @@ export function form(fields, submit, work) {
 			event.preventDefault();
 			error.textContent = '';
 			try {
-				if (!await work(Object.fromEntries(new FormData(node)))) node.closest('dialog').close();
+				await work(Object.fromEntries(new FormData(node)));
+				node.closest('dialog').close();
 			} catch ({ message }) {
 				error.textContent = message;
 			}

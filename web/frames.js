@@ -10,12 +10,12 @@ export const frames = {
 
 let last = 0;
 
-/** A UUID of version 7: ids made later sort later. */
+// A UUID of version 7: ids made later sort later.
 export function uuid() {
 	last = Math.max(last + 1, Date.now());
-	const random = Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => byte.toString(16).padStart(2, 0)).join('');
-	const hex = `${last.toString(16).padStart(12, 0)}7${random.slice(0, 3)}a${random.slice(3)}`;
-	return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+	const digit = () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16);
+	const time = last.toString(16).padStart(12, 0);
+	return `${time.slice(0, 8)}-${time.slice(8)}-7xxx-axxx-xxxxxxxxxxxx`.replace(/x/g, digit);
 }
 
 const STOPS = {
@@ -24,7 +24,7 @@ const STOPS = {
 	4504: 'Too many connections. Close other tabs or devices, then click here.',
 };
 
-/** What to do after a close: `go` on, after `wait` ms, with a new token (`renew`), or not; `ended`: log in again. */
+// What to do after a close: `go` on, after `wait` ms, with a new token (`renew`); or stop.
 export function afterClose(code, reason) {
 	if (code === 1012) {
 		const wait = Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 1000);
@@ -36,6 +36,6 @@ export function afterClose(code, reason) {
 	return { go: true, renew: code === 4001, text: 'No connection.' };
 }
 
-/** Milliseconds until the next attempt: doubling up to half a minute, the upper half by chance. */
+// Milliseconds until the next attempt: doubling, the upper half by chance.
 export const backoff = (attempt, random = Math.random()) =>
 	Math.round(Math.min(30_000, 500 * 2 ** attempt) * (0.5 + random / 2));

@@ -1,5 +1,4 @@
-// What waits to be sent, and drafts: kept in the browser. One entry a message, so that tabs never overwrite each
-// other's; ids sort by time, and so do the messages.
+// What waits to be sent, and drafts: kept in the browser. One entry a message, so that tabs never overwrite each other's.
 import { frames, uuid } from './frames.js';
 
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
@@ -7,9 +6,9 @@ const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
 export class Outbox {
 	#flying = new Set();
 
-	/** `send` says whether a frame was sent. */
-	constructor(user, send, onchange, storage = localStorage) {
-		Object.assign(this, { send, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
+	constructor(app, storage = localStorage) {
+		const { id } = app.me;
+		Object.assign(this, { app, storage, prefix: `chat.outbox.${id}.`, notes: `chat.draft.${id}.` });
 	}
 
 	#keys(prefix) {
@@ -17,16 +16,15 @@ export class Outbox {
 	}
 
 	#all() {
-		return this.#keys(this.prefix).map((key) => JSON.parse(this.storage.getItem(key)));
+		return this.#keys(this.prefix).map((key) => JSON.parse(this.storage[key]));
 	}
 
-	/** What is not sent yet, oldest first. */
 	of(conversation) {
 		return this.#all().filter((item) => item.conversation_id === conversation);
 	}
 
 	#keep(item) {
-		this.storage.setItem(this.prefix + item.id, JSON.stringify(item));
+		this.storage[this.prefix + item.id] = JSON.stringify(item);
 		this.#land(item.id);
 	}
 
@@ -34,17 +32,17 @@ export class Outbox {
 		this.#keep({ id: uuid(), conversation_id, body, reply_to });
 	}
 
-	/** Sends the oldest of each conversation: one at a time, so that the order holds. */
+	// Sends the oldest of each conversation; ids sort by time.
 	#flush() {
 		const busy = new Set();
 		for (const { id, conversation_id, body, reply_to, error } of this.#all()) {
 			if (error || busy.has(conversation_id)) continue;
 			busy.add(conversation_id);
-			if (!this.#flying.has(id) && this.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.add(id);
+			if (!this.#flying.has(id) && this.app.socket.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.add(id);
 		}
 	}
 
-	/** A new connection: what flew on the old one is sent again. */
+	// Sends again what flew on a lost connection.
 	again() {
 		this.#flying.clear();
 		this.#flush();
@@ -52,31 +50,30 @@ export class Outbox {
 
 	#land(id) {
 		this.#flying.delete(id);
-		this.onchange();
+		this.app.changed();
 		this.#flush();
 	}
 
-	/** The server has it. Another tab may have taken it out already. */
+	// The server has it. Another tab may have taken it out already.
 	done(id) {
-		if (this.#flying.has(id) || this.storage.getItem(this.prefix + id)) this.drop({ id });
+		if (this.#flying.has(id) || this.storage[this.prefix + id]) this.drop({ id });
 	}
 
-	/** The server refused something: was it one of these? */
+	// Was it one of these that the server refused?
 	refused({ id, code, detail, retry_after_ms = 2000 }) {
-		const item = JSON.parse(this.storage.getItem(this.prefix + id));
-		if (!item) return false;
-		if (RETRY.includes(code)) setTimeout(() => this.#land(id), retry_after_ms);
-		else this.#keep({ ...item, error: detail });
-		return true;
+		const item = this.storage[this.prefix + id];
+		if (item && RETRY.includes(code)) setTimeout(() => this.#land(id), retry_after_ms);
+		else if (item) this.#keep({ ...JSON.parse(item), error: detail });
+		return item;
 	}
 
-	/** Once more, under the same id. */
+	// Once more, under the same id.
 	retry({ error: _, ...item }) {
 		this.#keep(item);
 	}
 
 	drop({ id }) {
-		this.storage.removeItem(this.prefix + id);
+		delete this.storage[this.prefix + id];
 		this.#land(id);
 	}
 
@@ -85,14 +82,14 @@ export class Outbox {
 	}
 
 	draft(conversation) {
-		return this.storage.getItem(this.notes + conversation) ?? '';
+		return this.storage[this.notes + conversation] ?? '';
 	}
 
 	note(conversation, text) {
-		this.storage.setItem(this.notes + conversation, text);
+		this.storage[this.notes + conversation] = text;
 	}
 
 	clear() {
-		for (const prefix of [this.prefix, this.notes]) this.#keys(prefix).forEach((key) => this.storage.removeItem(key));
+		for (const key of [...this.#keys(this.prefix), ...this.#keys(this.notes)]) delete this.storage[key];
 	}
 }

@@ -10,44 +10,35 @@ export class Socket {
 	#timer;
 	#probe;
 	#attempt = 0;
+	state = {};
 
-	constructor(api, onframe, onstate) {
-		Object.assign(this, { api, onframe, onstate, state: {} });
-	}
-
-	start() {
-		this.ticker ??= setInterval(() => this.#tick(), PROBE_MS);
-		this.#connect();
-	}
-
-	stop(text = '') {
-		this.ticker = clearInterval(this.ticker);
-		this.#tell('stopped', text);
+	constructor(app) {
+		Object.assign(this, { app, api: app.api });
+		setInterval(() => this.#tick(), PROBE_MS);
 	}
 
 	get isOpen() {
 		return this.state.kind === 'open';
 	}
 
-	/** Sends a frame, if it can be: was it? */
+	// Was it sent?
 	send(frame) {
 		const can = this.isOpen && this.#socket.readyState === 1;
 		if (can) this.#socket.send(JSON.stringify(frame));
 		return can;
 	}
 
-	/** The phone woke, the network is back: look whether the connection lives. */
+	// The phone woke, or the network is back.
 	wake() {
-		if (this.state.kind === 'waiting') this.#connect();
+		if (this.state.kind === 'waiting') this.start();
 		else if (this.isOpen && !this.#probe) this.#ping(PROBE_MS);
 	}
 
-	/** Begins anew: `ready` tells everything. */
+	// Begins anew: `ready` tells everything.
 	again() {
-		if (this.ticker) this.#wait();
+		if (this.state.kind !== 'stopped') this.#wait();
 	}
 
-	/** Says the state; all but the open one have no connection. */
 	#tell(kind, text, until) {
 		clearTimeout(this.#timer);
 		this.state = { kind, text, until };
@@ -57,19 +48,18 @@ export class Socket {
 			this.#socket = this.#turn = null;
 			socket?.close();
 		}
-		this.onstate();
+		this.app.bar();
 	}
 
-	async #connect() {
+	async start() {
 		this.#tell('connecting', 'Connecting…');
 		const turn = this.#turn = {};
-		try {
-			await this.api.renew();
-		} catch ({ wait }) {
-			if (turn === this.#turn) this.#wait(wait || undefined);
+		const refused = await this.api.renew().catch((error) => error);
+		if (turn !== this.#turn) return;
+		if (refused) {
+			this.#wait(refused.wait || undefined);
 			return;
 		}
-		if (turn !== this.#turn) return;
 		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
 		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
 		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
@@ -84,22 +74,20 @@ export class Socket {
 			this.heartbeat = frame.heartbeat_ms;
 			this.#tell('open', '');
 		}
-		this.onframe(frame);
+		this.app.take(frame);
 	}
 
 	#closed(code, reason) {
 		const { go, wait, renew, ended, text } = afterClose(code, reason);
-		if (!go) this.stop(text);
-		else {
-			if (renew || !this.isOpen) this.api.renewAt = 0; // a refused upgrade tells no reason; an old token is one
-			this.#wait(renew ? 0 : wait, text);
-		}
 		if (ended) this.api.ended();
+		if (renew || !this.isOpen) this.api.renewAt = 0; // a refused upgrade tells no reason; an old token is one
+		if (go) this.#wait(renew ? 0 : wait, text);
+		else this.#tell('stopped', text);
 	}
 
 	#wait(ms = backoff(this.#attempt++), text = 'No connection.') {
 		this.#tell('waiting', text, Date.now() + ms);
-		this.#timer = setTimeout(() => this.#connect(), ms);
+		this.#timer = setTimeout(() => this.start(), ms);
 	}
 
 	#ping(patience) {
@@ -107,10 +95,9 @@ export class Socket {
 		this.#probe = setTimeout(() => this.#closed(4010), patience);
 	}
 
-	async #tick() {
+	#tick() {
 		if (!this.isOpen) return;
 		if (!this.#probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
-		if (Date.now() < this.api.renewAt) return;
-		await this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
+		if (Date.now() >= this.api.renewAt) this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
 	}
 }

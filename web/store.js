@@ -1,12 +1,12 @@
 // What the page knows: conversations, their messages, who is online. Pure: no network, no DOM.
 
-/** One conversation, and one stretch of its history: the messages with `from <= seq <= to`. */
+// A conversation, and a stretch of its history: `from <= seq <= to`.
 export class Conversation {
-	/** By seq; some stand outside of the stretch, newer than a page that may come. */
+	// By seq; also some newer than a page that may come.
 	messages = new Map();
 	typing = new Map();
 
-	/** `info.head_rev` is the newest rev that was heard of; up to `cursor` no change is missing. */
+	// Of changes up to `info.head_rev` was heard; up to `cursor` none is missing.
 	constructor(info) {
 		Object.assign(this, { id: info.id, info, cursor: info.head_rev });
 	}
@@ -31,12 +31,12 @@ export class Conversation {
 		return this.info.kind === 'group' && this.info.role !== 'member';
 	}
 
-	/** Inserts, or replaces what is older. */
+	// Inserts, or replaces what is older.
 	apply(message) {
 		if (!(this.messages.get(message.seq)?.rev >= message.rev)) this.messages.set(message.seq, message);
 	}
 
-	/** Takes a page: asked for with `before` or `after` it continues what is held, else it takes its place. */
+	// Asked for with `before` or `after` a page continues what is held, else it takes its place.
 	addPage({ messages, has_before, has_after, head_rev }, { before, after }) {
 		if (before && before !== this.from || after && after !== this.to) return; // another page came first
 		if (!before && !after) Object.assign(this, { messages: new Map(), cursor: head_rev });
@@ -49,7 +49,7 @@ export class Conversation {
 		return [...this.messages.values()].filter(({ seq }) => seq >= this.from && seq <= this.to).sort((a, b) => a.seq - b.seq);
 	}
 
-	/** Counts a live message with the next rev. True where only the server can tell the count. */
+	// Counts a live message. True where only the server can tell the count.
 	count({ seq, rev, kind, sender, mentions, event }, me) {
 		const { info } = this;
 		info.head_rev = rev;
@@ -62,12 +62,11 @@ export class Conversation {
 		return false;
 	}
 
-	/** Read up to here, in another place. */
 	read({ seq, unread, mentions }) {
 		Object.assign(this.info, { unread, mentions, read_seq: Math.max(seq, this.info.read_seq) });
 	}
 
-	/** Takes the server's description, but no count that is older than ours. */
+	// Takes the server's description, but no count that is older than ours.
 	describe(info) {
 		const { unread, mentions, last_seq, head_rev, read_seq } = this.info;
 		this.info = info.head_rev < head_rev ? { ...info, unread, mentions, last_seq, head_rev } : info;
@@ -84,7 +83,7 @@ export class Store {
 		this.me = me;
 	}
 
-	/** Takes `ready`; says which conversations must be caught up, and which are no longer mine. */
+	// Says which conversations must be caught up, and which are no longer mine.
 	ready({ epoch, user, server, online, conversations }) {
 		const before = this.conversations;
 		const restored = this.epoch !== epoch || conversations.some(({ id, head_rev }) => before.get(id)?.cursor > head_rev);
@@ -111,7 +110,6 @@ export class Store {
 		for (const { username, online } of changes) this.online[online ? 'add' : 'delete'](username);
 	}
 
-	/** What is unread, for the title. */
 	unread() {
 		let [names, any] = [0, false];
 		for (const { info, isUnread } of this.conversations.values()) {
@@ -125,6 +123,6 @@ export class Store {
 
 const isQuiet = ({ level, muted_until }) => level === 'nothing' || muted_until > Date.now();
 
-/** Is this message worth a notification? */
+// Is this message worth a notification?
 export const disturbs = (info, { kind, seq, rev, sender, mentions }, me) => kind === 'text' && seq === rev
 	&& sender.username !== me && !isQuiet(info) && (info.level === 'all' || Boolean(mentions?.includes(me)));

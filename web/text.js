@@ -5,13 +5,12 @@ const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u115F\u1160\u17B4\u17B5\u2
 // A joiner belongs between emoji, a style after one.
 const BELONGS = /(?<=\p{S}\uFE0F?)\u200D(?=\p{S})|(?<=[\p{S}\d#*‼⁉])\uFE0F|[\n\t]/uy;
 
-/** What cannot be seen as `⟨U+202E⟩`; of the marks on a letter eight are shown. */
+// What cannot be seen as `⟨U+202E⟩`; of the marks on a letter eight are shown.
 export const visible = (text) => (text ?? '').replace(/([\p{Mn}\p{Me}]{8})[\p{Mn}\p{Me}]+/gu, '$1').replace(HIDDEN, (c, at, all) => {
 	BELONGS.lastIndex = at;
 	return BELONGS.test(all) ? c : `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, 0)}⟩`;
 });
 
-/** As one line. */
 export const line = (text) => visible(text).replace(/\s+/g, ' ').trim();
 
 // Every run is bounded, so that no text takes long.
@@ -25,13 +24,12 @@ const INLINE = new RegExp([
 	/(?<![\w.@-])@(?<name>[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?)/,
 ].map((part) => part.source).join('|'), 'gimu');
 
-/** The address of a link, or null: only http(s) is one. */
 export function address(text) {
 	const url = URL.canParse(text) && new URL(text);
 	return url && /^https?:$/.test(url.protocol) && url.hostname ? url.href : null;
 }
 
-/** A text as a tree of `{tag?, text?, nodes?, href?, name?}`; `names`: the members that it mentions. */
+// A text as a tree of `{tag?, text?, nodes?, href?, name?}`; `names` are mentioned.
 export function parse(body, names = []) {
 	const inline = (text, depth) => {
 		const nodes = [];
@@ -63,7 +61,6 @@ export function parse(body, names = []) {
 	return inline(visible(body), 0);
 }
 
-/** The tree as DOM nodes; what names `me` is marked. */
 export const draw = (tree, me) => tree.map(({ tag, text, nodes, href, name }) => (tag ? h(tag, {
 	...(href && { href, rel: 'noopener noreferrer', target: '_blank' }),
 	class: name && (name === me || name === 'here' ? 'mention me' : 'mention'),

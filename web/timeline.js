@@ -4,15 +4,14 @@ import { draw, line, parse } from './text.js';
 
 const GROUP_MS = 300_000;
 const QUICK = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '🚀'];
+const NEW = 'New messages';
 const log = $('log');
-/** Loads more before somebody scrolls to where it is missing. */
 const near = new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => isIntersecting && target.click()),
 	{ root: log, rootMargin: '300px' });
 const box = (node) => node.getBoundingClientRect();
 const clock = (ms) => h('time', { title: new Date(ms).toLocaleString() },
 	new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
 
-/** What a notice says. */
 const notice = ({ kind, user, by, value = '' }) => ({
 	created: `${by} created the group`,
 	joined: `${user} joined`,
@@ -26,7 +25,7 @@ const notice = ({ kind, user, by, value = '' }) => ({
 }[kind] ?? kind);
 
 export class Timeline {
-	/** At the newest message, and to stay there. */
+	// At the end, and to stay there.
 	stuck = true;
 	#nodes = new Map();
 	#tools;
@@ -45,23 +44,20 @@ export class Timeline {
 		$('latest').onclick = () => this.latest();
 	}
 
-	async show(conv) {
+	show(conv) {
 		Object.assign(this, { conv, stuck: true, target: null });
 		this.#nodes.clear();
 		log.replaceChildren();
 		if (!conv) return;
 		const { unread, read_seq, marked_unread } = conv.info;
-		if (unread) conv.divider = read_seq;
-		else if (!marked_unread) conv.divider = null;
+		conv.divider = unread ? read_seq : marked_unread ? conv.divider : null;
 		if (conv.isLoaded) return;
 		if (unread > 40) this.target = read_seq;
-		await this.#load(this.target ? { around: read_seq } : {});
+		this.#load(this.target ? { around: read_seq } : {});
 	}
 
 	async #load(asked) {
-		log.ariaBusy = true;
 		await attempt(() => this.app.sync.load(this.conv, asked));
-		log.ariaBusy = false;
 		this.draw();
 	}
 
@@ -71,15 +67,13 @@ export class Timeline {
 		this.draw();
 	}
 
-	/** To a message, wherever it is. */
 	async jump(seq) {
-		if (!this.#nodes.has(`m${seq}`)) await this.#load({ around: seq });
-		const node = this.#nodes.get(`m${seq}`);
+		if (!this.#nodes.has(seq)) await this.#load({ around: seq });
+		const node = this.#nodes.get(seq);
 		node?.scrollIntoView({ block: 'center' });
 		node?.focus();
 	}
 
-	/** After whatever moved: stays at the end. */
 	#settle() {
 		if (!this.conv) return;
 		const { isAtEnd, info } = this.conv;
@@ -88,7 +82,7 @@ export class Timeline {
 		$('latest').textContent = info.unread ? `↓ ${info.unread} new` : '↓ Latest';
 	}
 
-	/** Brings the nodes in line with the store; nothing moves under the reader's eyes. */
+	// Brings the nodes in line with the store; nothing moves under the reader's eyes.
 	draw() {
 		const { conv } = this;
 		if (!conv) return;
@@ -102,7 +96,7 @@ export class Timeline {
 		const known = this.#nodes = new Map(nodes.map((node) => [node.key, node]));
 		if (focused && !log.contains(document.activeElement)) known.get(focused)?.focus({ preventScroll: true });
 		if (this.target && conv.isLoaded) {
-			known.get('new')?.scrollIntoView({ block: 'center' });
+			known.get(NEW)?.scrollIntoView({ block: 'center' });
 			this.stuck = this.target = null;
 		} else if (!this.stuck && known.has(first?.key)) log.scrollTop += box(known.get(first.key)).top - offset;
 		this.#settle();
@@ -117,12 +111,12 @@ export class Timeline {
 			const old = this.#nodes.get(key);
 			nodes.push(old && old.version === version ? old : Object.assign(make(), { key, version }));
 		};
-		const rule = (key, text, type) => {
-			add(key, text, () => h(`p.${type}`, text));
+		const rule = (text, type) => {
+			add(text, type, () => h(type, text));
 			before = {};
 		};
 		const more = (where, seq) => add(where, seq, () => {
-			const node = button('… more messages …', () => this.#load({ [where]: seq }), null, { class: 'gap' });
+			const node = button('…', () => this.#load({ [where]: seq }), 'More messages', { class: 'gap' });
 			near.observe(node);
 			return node;
 		});
@@ -130,13 +124,13 @@ export class Timeline {
 		for (const message of conv.shown()) {
 			const { seq, rev, kind, sender, sent_at, reply_to } = message;
 			const day = new Date(sent_at).toLocaleDateString([], { dateStyle: 'full' });
-			if (before.day !== day) rule(day, day, 'day');
+			if (before.day !== day) rule(day, 'p.day');
 			if (!isNew && seq > conv.divider && kind === 'text') {
 				isNew = true;
-				rule('new', 'New messages', 'day.new');
+				rule(NEW, 'p.day.new');
 			}
 			const goesOn = before.id === sender.id && sent_at - before.at < GROUP_MS && !reply_to;
-			add(`m${seq}`, `${rev} ${goesOn} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, goesOn));
+			add(seq, `${rev} ${goesOn} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, goesOn));
 			before = { day, id: kind === 'text' && sender.id, at: sent_at };
 		}
 		if (conv.to < Infinity) more('after', conv.to);
@@ -161,7 +155,7 @@ export class Timeline {
 			deleted_at ? h('em.body.dim', 'deleted') : h('div.body', { dir: 'auto' }, draw(parse(body, mentions), me)),
 			edited_at && !deleted_at && h('small', 'edited'),
 			h('div.row', reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`, () => this.#react(message, emoji),
-				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}`, title: users.join(', ') }))));
+				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}` }))));
 		if (!deleted_at) node.message = message;
 		return node;
 	}
@@ -174,7 +168,6 @@ export class Timeline {
 				button('Discard', () => outbox.drop(item))) : h('small', 'Sending…'));
 	}
 
-	/** Puts the tools on a message. */
 	#arm(target) {
 		const node = target.closest('.msg');
 		const { message } = node ?? {};
@@ -203,12 +196,12 @@ export class Timeline {
 	#pick(message) {
 		const choose = (emoji) => { closeDialogs(); this.#react(message, emoji); };
 		dialog('React', h('div.row', QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
-			form([['emoji', 'Another emoji', { required: true }]], 'React', async ({ emoji }) => choose(emoji)));
+			form([['emoji', 'Another emoji', { required: true }]], 'React', ({ emoji }) => choose(emoji)));
 	}
 
 	#delete(message) {
 		dialog('Delete this message?', h('p', { dir: 'auto' }, line(message.body).slice(0, 200)),
-			form([], 'Delete', async () => { await this.#change('DELETE', message); }));
+			form([], 'Delete', () => this.#change('DELETE', message)));
 	}
 
 	#key(event) {

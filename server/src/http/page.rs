@@ -49,6 +49,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "dialogs.js": SCRIPT,
     "dom.js": SCRIPT,
     "frames.js": SCRIPT,
+    "main.js": SCRIPT,
     "outbox.js": SCRIPT,
     "socket.js": SCRIPT,
     "store.js": SCRIPT,
