@@ -1,13 +1,11 @@
-// HTTP calls, and the login. The access token is here alone; the refresh token is a cookie that no script can read.
+// HTTP calls, and the login: the access token is here alone, the refresh token a cookie that no script can read.
 
-// A refusal, or no answer.
 function refusal(status, problem, wait) {
 	const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
 	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status, wait });
 }
 
 export class Api {
-	// Asks with the access token, which is renewed where it expired.
 	async call(method, path, body) {
 		const { token } = this;
 		return this.#fetch(method, path, body, token).catch(async (error) => {
@@ -35,11 +33,11 @@ export class Api {
 		localStorage.user = session.user.username; // there is a login: no secret
 	}
 
-	async renew() {
-		if (Date.now() >= this.renewAt) await this.refresh();
+	get isOld() {
+		return Date.now() >= this.renewAt;
 	}
 
-	// Gets a new access token: one tab after the other, where the browser has locks.
+	// One tab after the other, where the browser has locks.
 	refresh() {
 		const ask = () => this.#fetch('POST', '/auth/refresh', {});
 		this.refreshing ??= (navigator.locks?.request('chat.refresh', ask) ?? ask()).then((session) => this.#take(session), (error) => {

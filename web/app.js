@@ -1,6 +1,6 @@
-// Puts the parts together: the list of conversations, the one that is open, the title.
+// Puts the parts together: the conversations, the open one, the title.
 import { Composer } from './composer.js';
-import { about, account, browse, dot, members, people } from './dialogs.js';
+import * as dialogs from './dialogs.js';
 import { $, attempt, closeDialogs, h, toast } from './dom.js';
 import { frames } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -24,8 +24,7 @@ export class App {
 	}
 
 	#listen() {
-		const opens = { account, browse, people, members, about };
-		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
+		for (const id of ['account', 'browse', 'people', 'members', 'about']) $(id).onclick = () => dialogs[id](this, this.conv);
 		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
 		$('find').onkeydown = ({ key }) => {
@@ -68,8 +67,7 @@ export class App {
 		const { id, event, sender, body } = message;
 		this.outbox.done(id);
 		if (event) conv.members = null;
-		const isSeen = conv === this.conv && this.#looks;
-		if (!isNew || isSeen || sender.id === this.me.id) return;
+		if (!isNew || (conv === this.conv && this.#looks)) return;
 		if (window.Notification?.permission !== 'granted' || !disturbs(conv.info, message, this.me.username)) return;
 		try {
 			const note = new Notification(`${line(sender.display_name)}, ${line(conv.title)}`,
@@ -86,7 +84,6 @@ export class App {
 	open(id) {
 		closeDialogs();
 		location.hash = id;
-		this.#show();
 	}
 
 	#show() {
@@ -167,8 +164,8 @@ export class App {
 	#item({ id, info, title, isUnread }) {
 		const { unread, mentions, peer } = info;
 		const most = this.store.limits.unread;
-		return h('li', h(isUnread ? 'a.unread' : 'a', { href: `#${id}`, 'aria-current': id === this.conv?.id && 'page' },
-			peer && dot(this.store.online.has(peer.username)), h('bdi.grow', line(title)),
+		return h('li', h(isUnread ? 'a.grow.unread' : 'a.grow', { href: `#${id}`, 'aria-current': id === this.conv?.id && 'page' },
+			peer && dialogs.dot(this.store.online.has(peer.username)), h('bdi.grow', line(title)),
 			isUnread && h(mentions || (peer && unread) ? 'span.badge.me' : 'span.badge',
 				unread > most ? `${most}+` : unread || '•', h('span.sr', mentions ? ` unread, ${mentions} name you` : ' unread'))));
 	}

@@ -1,4 +1,4 @@
-// The field one writes in: drafts, replies, edits, names completed while typing.
+// The field one writes in.
 import { $, attempt, h, toast } from './dom.js';
 import { frames, uuid } from './frames.js';
 import { line } from './text.js';
@@ -9,9 +9,6 @@ const list = $('complete');
 const isFine = matchMedia('(pointer: fine)');
 
 export class Composer {
-	// The message that is answered or edited.
-	#about = null;
-	#isEdit = false;
 	#typed = 0;
 	#chosen;
 	#word;
@@ -25,20 +22,16 @@ export class Composer {
 			event.preventDefault();
 			this.#insert(event.target.closest('li'));
 		};
-		$('composer').onsubmit = (event) => {
-			event.preventDefault();
-			this.#submit();
-		};
-		$('cancel').onclick = () => this.reply(null);
+		$('composer').onsubmit = (event) => this.#submit(event);
+		$('cancel').onclick = () => this.turn();
 	}
 
 	show(conv) {
 		$('composer').hidden = !conv;
 		this.conv = conv;
 		if (!conv) return;
-		this.#turn(null);
-		this.#set(this.app.outbox.draft(conv.id));
-		if (isFine.matches) input.focus();
+		this.isEdit = true; // whatever stands there makes way for the draft
+		this.turn();
 	}
 
 	#set(text) {
@@ -47,42 +40,33 @@ export class Composer {
 		input.style.height = `${Math.min(input.scrollHeight + 2, innerHeight * 0.4)}px`;
 	}
 
-	// Answers a message, or none; edits no more.
-	reply(message) {
-		if (this.#isEdit) this.#set(this.app.outbox.draft(this.conv.id));
-		this.#turn(message);
-		input.focus();
-	}
-
-	edit(message) {
-		this.#turn(message, true);
-		this.#set(message.body);
-		input.focus();
-	}
-
-	#turn(message, isEdit = false) {
-		this.#about = message;
-		this.#isEdit = isEdit;
+	// Answers or edits a message, or neither.
+	turn(message, isEdit = false) {
+		if (isEdit) this.#set(message.body);
+		else if (this.isEdit) this.#set(this.app.outbox.draft(this.conv.id));
+		Object.assign(this, { about: message, isEdit });
 		$('context').hidden = !message;
 		if (message) $('what').textContent = isEdit ? 'Editing' : `Reply to ${message.sender.username}: ${line(message.body).slice(0, 99)}`;
+		if (message || isFine.matches) input.focus();
 	}
 
-	async #submit() {
-		const { conv, app } = this;
+	async #submit(event) {
+		event.preventDefault();
+		const { conv, app, about } = this;
 		const body = input.value;
-		const about = this.#about;
 		const most = app.store.limits.body;
 		if (!body.trim()) return;
 		if (new Blob([body]).size > most) toast(`A message may have ${most} bytes.`);
-		else if (this.#isEdit) {
+		else if (this.isEdit) {
 			const path = `/conversations/${conv.id}/messages/${about.seq}`;
-			if (await attempt(() => app.api.call('PATCH', path, { id: uuid(), body })) && this.#about === about) this.reply(null);
+			if (await attempt(() => app.api.call('PATCH', path, { id: uuid(), body })) && this.about === about) this.turn();
 		} else {
 			attempt(() => {
 				app.outbox.add(conv.id, body, about?.seq);
 				app.outbox.note(conv.id, '');
 				this.#set('');
-				this.reply(null);
+				this.turn();
+				input.focus();
 				this.#typed = 0;
 				conv.divider = null;
 				app.timeline.latest();
@@ -93,7 +77,7 @@ export class Composer {
 	#changed() {
 		const { conv, app } = this;
 		this.#set(input.value);
-		if (!this.#isEdit) app.outbox.note(conv.id, input.value);
+		if (!this.isEdit) app.outbox.note(conv.id, input.value);
 		if (input.value && Date.now() - this.#typed > TYPING_MS) {
 			this.#typed = Date.now();
 			app.socket.send(frames.typing(conv.id));
@@ -140,12 +124,12 @@ export class Composer {
 		else if (offers && key === 'ArrowUp') this.#choose(this.#chosen.previousSibling ?? list.lastChild);
 		else if (offers && (key === 'Enter' || key === 'Tab')) this.#insert(this.#chosen);
 		else if (offers && key === 'Escape') this.#offer([]);
-		else if (key === 'Enter' && !shiftKey && !altKey && isFine.matches) this.#submit();
-		else if (key === 'Escape' && this.#about) this.reply(null);
+		else if (key === 'Enter' && !shiftKey && !altKey && isFine.matches) this.#submit(event);
+		else if (key === 'Escape' && this.about) this.turn();
 		else if (key === 'ArrowUp' && !input.value) {
 			const mine = this.conv.shown().findLast(({ id, sender, deleted_at }) => id && sender.id === this.app.me.id && !deleted_at);
 			if (!mine) return;
-			this.edit(mine);
+			this.turn(mine, true);
 		} else return;
 		event.preventDefault();
 	}

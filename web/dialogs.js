@@ -1,4 +1,4 @@
-// What opens over the conversation: groups to join, people, members, settings, the account.
+// What opens over the conversation.
 import { attempt, button, closeDialogs, dialog, form, h, select, toast } from './dom.js';
 import { line } from './text.js';
 
@@ -16,7 +16,7 @@ export const dot = (isOn) => h('span.on', { role: 'img', 'aria-label': isOn ? 'o
 const person = (app, { username, display_name, status_text, online = app.store.online.has(username) }) => h('span.grow', dot(online), ' ',
 	h('b', username), ' ', display_name !== username && h('bdi', line(display_name)), ' ', h('small', { dir: 'auto' }, line(status_text)));
 
-// A list of the server's, page by page; the path ends in its name.
+// A list, page by page; its path ends in its name.
 function list(app, path, draw) {
 	const node = h('ul.list');
 	let turn;
@@ -31,6 +31,7 @@ function list(app, path, draw) {
 		const more = h('li', button('More', () => { more.remove(); node.load(q, answer.next_cursor); }));
 		node.append(more);
 	};
+	node.change = (work) => attempt(work).then(() => node.load());
 	node.load();
 	return node;
 }
@@ -54,13 +55,12 @@ export const people = (app) => leading(app, 'People', '/users', (user, go) => [p
 export function members(app, { id, info, runs }) {
 	const owns = info.role === 'owner';
 	const call = (method, name, body) => app.api.call(method, `/groups/${id}/members/${encodeURIComponent(name)}`, body);
-	const change = (...args) => attempt(() => call(...args)).then(() => all.load());
 	const all = list(app, `/conversations/${id}/members`, ({ user, role }) => {
 		const { username } = user;
 		const may = runs && username !== app.me.username && (owns || role !== 'owner');
 		return [person(app, user), owns ? select(ROLES, role, {
-			'aria-label': `Role of ${username}`, onchange: ({ target }) => change('PUT', username, { role: target.value }),
-		}) : role !== 'member' && h('small', role), may && button('Remove', () => change('DELETE', username), `Remove ${username}`)];
+			'aria-label': `Role of ${username}`, onchange: ({ target }) => all.change(() => call('PUT', username, { role: target.value })),
+		}) : role !== 'member' && h('small', role), may && button('Remove', () => all.change(() => call('DELETE', username)), `Remove ${username}`)];
 	});
 	dialog('Members', all, runs && form([['username', 'Add somebody, who can then read everything written before', NAME]], 'Add',
 		({ username }) => call('PUT', username)));
@@ -85,7 +85,7 @@ export function account(app) {
 	const { username, display_name, status_text } = app.me;
 	const sessions = list(app, '/me/sessions', ({ id, device_name, last_seen_at, current }) => [
 		h('bdi.grow', `${line(device_name)}, ${current ? 'this one' : new Date(last_seen_at).toLocaleString()}`),
-		!current && button('End', () => attempt(() => app.api.call('DELETE', `/me/sessions/${id}`)).then(() => sessions.load()), `End ${line(device_name)}`),
+		!current && button('End', () => sessions.change(() => app.api.call('DELETE', `/me/sessions/${id}`)), `End ${line(device_name)}`),
 	]);
 	const password = (name, label, autocomplete) => [name, label, { type: 'password', required: true, autocomplete }];
 	dialog(`@${username}`,

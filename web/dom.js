@@ -4,7 +4,7 @@ export const $ = (id) => document.getElementById(id);
 
 const isThere = (value) => value != null && value !== false;
 
-// Makes an element: `h('p.notice', { title }, …children)`; properties may be missing, null and false are left out.
+// Makes an element: `h('p.notice', { title }, …)`; properties may be missing, null and false are left out.
 export function h(name, ...content) {
 	const [tag, ...classes] = name.split('.');
 	const node = document.createElement(tag);

@@ -1,4 +1,4 @@
-// What the page says over the WebSocket, and what a close code means. Pure.
+// What is said over the WebSocket. Pure.
 
 export const frames = {
 	send: (id, conversation_id, body, reply_to) => ({ type: 'send', id, conversation_id, body, reply_to }),

@@ -1,4 +1,4 @@
-// What waits to be sent, and drafts: kept in the browser. One entry a message, so that tabs never overwrite each other's.
+// What waits to be sent, and drafts. One entry a message, so that tabs never overwrite each other's.
 import { frames, uuid } from './frames.js';
 
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];

@@ -1,4 +1,4 @@
-// One connection that comes back by itself. It says what state it is in, and hands frames on.
+// One connection that comes back by itself.
 import { afterClose, backoff, frames, uuid } from './frames.js';
 
 const READY_MS = 15_000;
@@ -54,12 +54,9 @@ export class Socket {
 	async start() {
 		this.#tell('connecting', 'Connecting…');
 		const turn = this.#turn = {};
-		const refused = await this.api.renew().catch((error) => error);
+		const refused = this.api.isOld && await this.api.refresh().catch((error) => error);
 		if (turn !== this.#turn) return;
-		if (refused) {
-			this.#wait(refused.wait || undefined);
-			return;
-		}
+		if (refused) { this.#wait(refused.wait || undefined); return; }
 		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
 		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
 		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
@@ -98,6 +95,6 @@ export class Socket {
 	#tick() {
 		if (!this.isOpen) return;
 		if (!this.#probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
-		if (Date.now() >= this.api.renewAt) this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
+		if (this.api.isOld) this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
 	}
 }

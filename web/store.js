@@ -1,4 +1,4 @@
-// What the page knows: conversations, their messages, who is online. Pure: no network, no DOM.
+// What the page knows. Pure: no network, no DOM.
 
 // A conversation, and a stretch of its history: `from <= seq <= to`.
 export class Conversation {
@@ -31,7 +31,6 @@ export class Conversation {
 		return this.info.kind === 'group' && this.info.role !== 'member';
 	}
 
-	// Inserts, or replaces what is older.
 	apply(message) {
 		if (!(this.messages.get(message.seq)?.rev >= message.rev)) this.messages.set(message.seq, message);
 	}
@@ -49,7 +48,7 @@ export class Conversation {
 		return [...this.messages.values()].filter(({ seq }) => seq >= this.from && seq <= this.to).sort((a, b) => a.seq - b.seq);
 	}
 
-	// Counts a live message. True where only the server can tell the count.
+	// Counts a live message. True: only the server can.
 	count({ seq, rev, kind, sender, mentions, event }, me) {
 		const { info } = this;
 		info.head_rev = rev;
@@ -66,7 +65,7 @@ export class Conversation {
 		Object.assign(this.info, { unread, mentions, read_seq: Math.max(seq, this.info.read_seq) });
 	}
 
-	// Takes the server's description, but no count that is older than ours.
+	// Takes a description, but no count that is older than ours.
 	describe(info) {
 		const { unread, mentions, last_seq, head_rev, read_seq } = this.info;
 		this.info = info.head_rev < head_rev ? { ...info, unread, mentions, last_seq, head_rev } : info;
@@ -83,7 +82,7 @@ export class Store {
 		this.me = me;
 	}
 
-	// Says which conversations must be caught up, and which are no longer mine.
+	// Tells what must be caught up, and what is no longer mine.
 	ready({ epoch, user, server, online, conversations }) {
 		const before = this.conversations;
 		const restored = this.epoch !== epoch || conversations.some(({ id, head_rev }) => before.get(id)?.cursor > head_rev);
@@ -123,6 +122,6 @@ export class Store {
 
 const isQuiet = ({ level, muted_until }) => level === 'nothing' || muted_until > Date.now();
 
-// Is this message worth a notification?
+// Is it worth a notification?
 export const disturbs = (info, { kind, seq, rev, sender, mentions }, me) => kind === 'text' && seq === rev
 	&& sender.username !== me && !isQuiet(info) && (info.level === 'all' || Boolean(mentions?.includes(me)));

@@ -1,4 +1,4 @@
-// Keeps the store equal to the server: live frames in the order of their revs, and `changes` for what is missing.
+// Keeps the store equal to the server: by live frames, and `changes` for what is missing.
 
 const PAGE = 50;
 const MOST = 200;
@@ -70,7 +70,6 @@ export class Sync {
 		this.app.changed();
 	}
 
-	// Reads what is missing, until nothing is.
 	async #catchUp(conv) {
 		if (conv.isBehind) return;
 		conv.isBehind = true;
@@ -90,7 +89,10 @@ export class Sync {
 	async #changes(conv) {
 		const { messages, has_more, head_rev, unread, mentions } = await this.#get(conv, `/changes?limit=${MOST}&since=${conv.cursor}`);
 		if (head_rev >= conv.info.head_rev) Object.assign(conv.info, { unread, mentions, head_rev });
-		if (has_more && conv.isAtEnd) return this.load(conv, {}); // too far behind: the newest page takes the place
+		if (has_more && conv.isAtEnd) { // far behind: the newest page takes the place
+			await this.load(conv, {});
+			return;
+		}
 		for (const message of messages) {
 			conv.apply(message);
 			conv.info.last_seq = Math.max(conv.info.last_seq, message.seq);
@@ -98,10 +100,9 @@ export class Sync {
 		}
 		conv.cursor = Math.max(conv.cursor, has_more ? messages.at(-1).rev : head_rev);
 		if (messages.some(({ event }) => event)) this.describe(conv);
-		return undefined;
 	}
 
-	// Reads the newest page, or one `before`, `after` or `around` a seq.
+	// Reads the newest page, or `before`, `after` or `around` a seq.
 	async load(conv, asked) {
 		const page = await this.#get(conv, `/messages?${new URLSearchParams({ ...asked, limit: PAGE })}`);
 		if (page.epoch !== this.app.store.epoch) {
@@ -113,7 +114,6 @@ export class Sync {
 		this.app.changed();
 	}
 
-	// Reads a quoted message.
 	async fetch(conv, seq) {
 		conv.asked ??= new Set();
 		if (conv.asked.has(seq)) return;

@@ -1,4 +1,4 @@
-// Remote text made safe to show: what cannot be seen is written out, a little Markdown becomes nodes.
+// Remote text made safe to show; a little Markdown becomes nodes.
 import { h } from './dom.js';
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u115F\u1160\u17B4\u17B5\u2800\u3164\uFFA0\uFE00-\uFE0F\u180B-\u180F\u{E0000}-\u{E0FFF}]/gu;
@@ -29,7 +29,7 @@ export function address(text) {
 	return url && /^https?:$/.test(url.protocol) && url.hostname ? url.href : null;
 }
 
-// A text as a tree of `{tag?, text?, nodes?, href?, name?}`; `names` are mentioned.
+// A text as a tree of texts and `{tag, nodes, href?, name?}`; `names` are mentioned.
 export function parse(body, names = []) {
 	const inline = (text, depth) => {
 		const nodes = [];
@@ -38,30 +38,30 @@ export function parse(body, names = []) {
 			const { pre, quote, code, link, bold, em, name } = match.groups;
 			let [whole] = match;
 			let node;
-			if (pre !== undefined) node = { tag: 'pre', text: pre };
-			else if (code) node = { tag: 'code', text: code };
+			if (pre !== undefined) node = { tag: 'pre', nodes: [pre] };
+			else if (code) node = { tag: 'code', nodes: [code] };
 			else if (link) {
 				whole = link.replace(link.includes('(') ? /[.,;:!?*_\]}]+$/ : /[.,;:!?*_)\]}]+$/, '');
-				node = address(whole) && { tag: 'a', text: whole, href: address(whole) };
+				node = address(whole) && { tag: 'a', nodes: [whole], href: address(whole) };
 			} else if (name) {
 				const lower = name.toLowerCase();
-				node = (lower === 'here' || names.includes(lower)) && { tag: 'span', text: whole, name: lower };
+				node = (lower === 'here' || names.includes(lower)) && { tag: 'span', nodes: [whole], name: lower };
 			} else if (depth < 3) {
 				const tag = bold ? 'strong' : em ? 'em' : 'blockquote';
 				node = { tag, nodes: inline(bold ?? em ?? quote, depth + 1) };
 			}
 			if (!node) continue;
-			if (match.index > at) nodes.push({ text: text.slice(at, match.index) });
-			nodes.push(node);
+			nodes.push(text.slice(at, match.index), node);
 			at = match.index + whole.length;
 		}
-		if (at < text.length) nodes.push({ text: text.slice(at) });
-		return nodes;
+		return [...nodes, text.slice(at)].filter((node) => node);
 	};
 	return inline(visible(body), 0);
 }
 
-export const draw = (tree, me) => tree.map(({ tag, text, nodes, href, name }) => (tag ? h(tag, {
-	...(href && { href, rel: 'noopener noreferrer', target: '_blank' }),
-	class: name && (name === me || name === 'here' ? 'mention me' : 'mention'),
-}, nodes ? draw(nodes, me) : text) : text));
+export const draw = (tree, me) => tree.map((node) => {
+	const { tag, nodes, href, name } = node;
+	if (!tag) return node;
+	const link = href && { href, rel: 'noopener noreferrer', target: '_blank' };
+	return h(tag, { ...link, class: name && (name === me || name === 'here' ? 'mention me' : 'mention') }, draw(nodes, me));
+});

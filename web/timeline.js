@@ -1,4 +1,4 @@
-// The messages of one conversation, as nodes that are kept while what they show stays the same.
+// The messages of a conversation; nodes stay while what they show does.
 import { $, attempt, button, closeDialogs, dialog, form, h } from './dom.js';
 import { draw, line, parse } from './text.js';
 
@@ -45,14 +45,14 @@ export class Timeline {
 	}
 
 	show(conv) {
-		Object.assign(this, { conv, stuck: true, target: null });
+		Object.assign(this, { conv, stuck: true, target: false });
 		this.#nodes.clear();
 		log.replaceChildren();
 		if (!conv) return;
 		const { unread, read_seq, marked_unread } = conv.info;
 		conv.divider = unread ? read_seq : marked_unread ? conv.divider : null;
 		if (conv.isLoaded) return;
-		if (unread > 40) this.target = read_seq;
+		this.target = unread > 40;
 		this.#load(this.target ? { around: read_seq } : {});
 	}
 
@@ -82,7 +82,7 @@ export class Timeline {
 		$('latest').textContent = info.unread ? `↓ ${info.unread} new` : '↓ Latest';
 	}
 
-	// Brings the nodes in line with the store; nothing moves under the reader's eyes.
+	// Nothing moves under the reader's eyes.
 	draw() {
 		const { conv } = this;
 		if (!conv) return;
@@ -97,7 +97,7 @@ export class Timeline {
 		if (focused && !log.contains(document.activeElement)) known.get(focused)?.focus({ preventScroll: true });
 		if (this.target && conv.isLoaded) {
 			known.get(NEW)?.scrollIntoView({ block: 'center' });
-			this.stuck = this.target = null;
+			this.stuck = this.target = false;
 		} else if (!this.stuck && known.has(first?.key)) log.scrollTop += box(known.get(first.key)).top - offset;
 		this.#settle();
 	}
@@ -154,7 +154,8 @@ export class Timeline {
 				() => this.jump(reply_to), null, { class: 'quote', dir: 'auto' }),
 			deleted_at ? h('em.body.dim', 'deleted') : h('div.body', { dir: 'auto' }, draw(parse(body, mentions), me)),
 			edited_at && !deleted_at && h('small', 'edited'),
-			h('div.row', reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`, () => this.#react(message, emoji),
+			h('div.row', reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`,
+				() => this.#react(users.includes(me) ? 'DELETE' : 'PUT', message, emoji),
 				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}` }))));
 		if (!deleted_at) node.message = message;
 		return node;
@@ -177,8 +178,8 @@ export class Timeline {
 		const { app, conv } = this;
 		const isMine = message.sender.id === app.me.id;
 		this.#tools = h('div.tools', { role: 'toolbar', 'aria-label': 'Actions' },
-			button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.reply(message), 'Reply'),
-			isMine && button('✎', () => app.composer.edit(message), 'Edit'),
+			button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.turn(message), 'Reply'),
+			isMine && button('✎', () => app.composer.turn(message, true), 'Edit'),
 			(isMine || conv.runs) && button('✕', () => this.#delete(message), 'Delete'),
 			button('●', () => app.markUnread(message.seq - 1), 'Unread from here'));
 		node.append(this.#tools);
@@ -188,13 +189,12 @@ export class Timeline {
 		return this.app.api.call(method, `/conversations/${this.conv.id}/messages/${seq}${path}`);
 	}
 
-	#react(message, emoji) {
-		const mine = message.reactions?.find((one) => one.emoji === emoji)?.users.includes(this.app.me.username);
-		return attempt(() => this.#change(mine ? 'DELETE' : 'PUT', message, `/reactions/${encodeURIComponent(emoji)}`));
+	#react(method, message, emoji) {
+		attempt(() => this.#change(method, message, `/reactions/${encodeURIComponent(emoji)}`));
 	}
 
 	#pick(message) {
-		const choose = (emoji) => { closeDialogs(); this.#react(message, emoji); };
+		const choose = (emoji) => { closeDialogs(); this.#react('PUT', message, emoji); };
 		dialog('React', h('div.row', QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
 			form([['emoji', 'Another emoji', { required: true }]], 'React', ({ emoji }) => choose(emoji)));
 	}
