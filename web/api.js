@@ -1,8 +1,8 @@
-// HTTP calls, and the login: the access token is here alone, the refresh token a cookie that no script can read.
+// HTTP calls, and the login: the access token is here alone, the refresh token in a cookie.
 
-function refusal(status, problem, wait) {
+function refusal(status, problem) {
 	const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
-	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status, wait });
+	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status });
 }
 
 export class Api {
@@ -21,12 +21,12 @@ export class Api {
 		const response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal })
 			.catch(() => { throw refusal(); });
 		const answer = await response.json().catch(() => null);
-		if (!response.ok) throw refusal(response.status, answer, response.headers.get('retry-after') * 1000);
+		if (!response.ok) throw refusal(response.status, answer);
 		return answer;
 	}
 
 	#take(session) {
-		if (this.user && session.user.id !== this.user.id) location.reload(); // another tab is somebody else now
+		if (this.user && session.user.id !== this.user.id) location.reload(); // somebody else now
 		this.user = session.user;
 		this.token = session.access_token;
 		this.renewAt = Date.now() + session.expires_in * 1000 * 2 / 3;

@@ -19,11 +19,6 @@ export class App {
 		this.sync = new Sync(this);
 		this.timeline = new Timeline(this);
 		this.composer = new Composer(this);
-		this.#listen();
-		this.socket.start();
-	}
-
-	#listen() {
 		for (const id of ['account', 'browse', 'people', 'members', 'about']) $(id).onclick = () => dialogs[id](this, this.conv);
 		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
@@ -39,6 +34,7 @@ export class App {
 		document.onkeydown = (event) => this.#key(event);
 		onstorage = () => this.changed(); // another tab sent something
 		setInterval(() => this.#second(), 1000);
+		this.socket.start();
 	}
 
 	get me() {
@@ -64,14 +60,14 @@ export class App {
 	}
 
 	message(conv, message, isNew) {
-		const { id, event, sender, body } = message;
-		this.outbox.done(id);
-		if (event) conv.members = null;
+		const { sender, body } = message;
+		this.outbox.done(message.id);
+		if (message.event) conv.members = null;
 		if (!isNew || (conv === this.conv && this.#looks)) return;
 		if (window.Notification?.permission !== 'granted' || !disturbs(conv.info, message, this.me.username)) return;
 		try {
 			const note = new Notification(`${line(sender.display_name)}, ${line(conv.title)}`,
-				{ body: line(body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
+				{ body: line(body).slice(0, 200), tag: conv.id });
 			note.onclick = () => { focus(); this.open(conv.id); note.close(); };
 		} catch { /* some phones leave it to service workers */ }
 	}
@@ -181,7 +177,7 @@ export class App {
 		if (this.socket.state.kind === 'waiting') this.bar();
 		const names = [...this.conv?.typing ?? []].filter(([name, until]) => until > Date.now() && name !== this.me.username)
 			.map(([name]) => name);
-		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
+		$('typing').textContent = names.length ? `${names.join(', ')} typing…` : '';
 	}
 
 	#awake() {
@@ -198,7 +194,7 @@ export class App {
 		if ((ctrlKey || metaKey) && key === 'k') $('find').focus();
 		else if (altKey && key === 'ArrowDown') links[at + 1]?.click();
 		else if (altKey && key === 'ArrowUp') links[at - 1]?.click();
-		else if (altKey && key === 'a') links.find((link, other) => link.className && other !== at)?.click();
+		else if (altKey && key === 'a') $('side').querySelector('.unread:not([aria-current])')?.click();
 		else return;
 		event.preventDefault();
 	}

@@ -30,7 +30,7 @@ export class Composer {
 		$('composer').hidden = !conv;
 		this.conv = conv;
 		if (!conv) return;
-		this.isEdit = true; // whatever stands there makes way for the draft
+		this.isEdit = true; // makes way for the draft
 		this.turn();
 	}
 

@@ -69,10 +69,10 @@ export function members(app, { id, info, runs }) {
 export function about(app, conv) {
 	const { id, info, runs, title } = conv;
 	const isMuted = info.muted_until > Date.now();
-	const sure = (what, method, path) => button(what, () => dialog(`${what} ${title}?`, form([], what, async () => {
-		await app.api.call(method, `/groups/${id}${path}`);
-		app.open('');
-	})));
+	const sure = (what, method, path) => button(what, () => {
+		closeDialogs();
+		dialog(`${what} ${title}?`, form([], what, () => app.api.call(method, `/groups/${id}${path}`)));
+	});
 	dialog(line(title),
 		runs && form(group(info), 'Save', (values) => app.api.call('PATCH', `/groups/${id}`, values)),
 		h('label', 'Notify me of', select(LEVELS, info.level, { onchange: ({ target }) => app.set(conv, { level: target.value }) })),

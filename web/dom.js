@@ -2,8 +2,6 @@
 
 export const $ = (id) => document.getElementById(id);
 
-const isThere = (value) => value != null && value !== false;
-
 // Makes an element: `h('p.notice', { title }, …)`; properties may be missing, null and false are left out.
 export function h(name, ...content) {
 	const [tag, ...classes] = name.split('.');
@@ -12,9 +10,9 @@ export function h(name, ...content) {
 	const props = content[0]?.constructor === Object ? content.shift() : {};
 	for (const [key, value] of Object.entries(props)) {
 		if (key.startsWith('on')) node[key] = value;
-		else if (isThere(value)) node.setAttribute(key, value === true ? '' : value);
+		else if ((value ?? false) !== false) node.setAttribute(key, value === true ? '' : value);
 	}
-	node.append(...content.flat(Infinity).filter(isThere));
+	node.append(...content.flat(Infinity).filter((child) => (child ?? false) !== false));
 	return node;
 }
 
@@ -42,8 +40,8 @@ export const attempt = async (work) => {
 };
 
 export function dialog(title, ...content) {
-	const node = h('dialog', { 'aria-labelledby': 'title', closedby: 'any', onclose: () => node.remove() },
-		h('header', h('h1', { id: 'title', tabindex: -1 }, title), button('×', () => node.close(), 'Close')), h('div.content', content));
+	const node = h('dialog', { 'aria-label': title, closedby: 'any', onclose: () => node.remove() },
+		h('header', h('h1', { tabindex: -1 }, title), button('×', () => node.close(), 'Close')), h('div.content', content));
 	document.body.append(node);
 	node.showModal();
 }

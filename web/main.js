@@ -37,5 +37,5 @@ $('login').onsubmit = async (event) => {
 		form.invite.parentNode.hidden = !/invite/.test(message);
 	}
 };
-onstorage = () => api.user ?? resume(); // another tab logged in; the app listens for itself
+onstorage = () => api.user ?? resume(); // another tab logged in
 resume();

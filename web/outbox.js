@@ -54,12 +54,12 @@ export class Outbox {
 		this.#flush();
 	}
 
-	// The server has it. Another tab may have taken it out already.
+	// The server has it; another tab may have taken it out.
 	done(id) {
 		if (this.#flying.has(id) || this.storage[this.prefix + id]) this.drop({ id });
 	}
 
-	// Was it one of these that the server refused?
+	// Was one of these refused?
 	refused({ id, code, detail, retry_after_ms = 2000 }) {
 		const item = this.storage[this.prefix + id];
 		if (item && RETRY.includes(code)) setTimeout(() => this.#land(id), retry_after_ms);
@@ -90,6 +90,6 @@ export class Outbox {
 	}
 
 	clear() {
-		for (const key of [...this.#keys(this.prefix), ...this.#keys(this.notes)]) delete this.storage[key];
+		[this.prefix, this.notes].flatMap((prefix) => this.#keys(prefix)).forEach((key) => delete this.storage[key]);
 	}
 }

@@ -56,7 +56,10 @@ export class Socket {
 		const turn = this.#turn = {};
 		const refused = this.api.isOld && await this.api.refresh().catch((error) => error);
 		if (turn !== this.#turn) return;
-		if (refused) { this.#wait(refused.wait || undefined); return; }
+		if (refused) {
+			this.#wait();
+			return;
+		}
 		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
 		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
 		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);

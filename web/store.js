@@ -2,9 +2,10 @@
 
 // A conversation, and a stretch of its history: `from <= seq <= to`.
 export class Conversation {
-	// By seq; also some newer than a page that may come.
+	// By seq; some stand outside of the stretch.
 	messages = new Map();
 	typing = new Map();
+	asked = new Set();
 
 	// Of changes up to `info.head_rev` was heard; up to `cursor` none is missing.
 	constructor(info) {
@@ -16,7 +17,7 @@ export class Conversation {
 	}
 
 	get isLoaded() {
-		return this.to !== undefined;
+		return this.to > 0;
 	}
 
 	get isAtEnd() {
@@ -35,7 +36,7 @@ export class Conversation {
 		if (!(this.messages.get(message.seq)?.rev >= message.rev)) this.messages.set(message.seq, message);
 	}
 
-	// Asked for with `before` or `after` a page continues what is held, else it takes its place.
+	// With `before` or `after` a page continues what is held, else it takes its place.
 	addPage({ messages, has_before, has_after, head_rev }, { before, after }) {
 		if (before && before !== this.from || after && after !== this.to) return; // another page came first
 		if (!before && !after) Object.assign(this, { messages: new Map(), cursor: head_rev });

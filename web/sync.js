@@ -10,7 +10,7 @@ export class Sync {
 		this.app = app;
 	}
 
-	// Reads; once more after a reconnection, as what was missed may be missing.
+	// Reads; once more after a reconnection, as something may be missing.
 	async #get(conv, path = '') {
 		const turn = this.#turn;
 		const answer = await this.app.api.call('GET', `/conversations/${conv.id}${path}`).catch((error) => {
@@ -115,7 +115,6 @@ export class Sync {
 	}
 
 	async fetch(conv, seq) {
-		conv.asked ??= new Set();
 		if (conv.asked.has(seq)) return;
 		conv.asked.add(seq);
 		const message = await this.#get(conv, `/messages/${seq}`).catch(() => null);

@@ -13,7 +13,7 @@ export const visible = (text) => (text ?? '').replace(/([\p{Mn}\p{Me}]{8})[\p{Mn
 
 export const line = (text) => visible(text).replace(/\s+/g, ' ').trim();
 
-// Every run is bounded, so that no text takes long.
+// All bounded, so that no text takes long.
 const INLINE = new RegExp([
 	/^```[^\n`]*\n(?<pre>[^]*?)\n?^```[ \t]*$\n?/,
 	/^> ?(?<quote>.*)$\n?/,
