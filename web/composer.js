@@ -46,7 +46,7 @@ export class Composer {
 		else if (this.isEdit) this.#set(this.app.outbox.draft(this.conv.id));
 		Object.assign(this, { about: message, isEdit });
 		$('context').hidden = !message;
-		if (message) $('what').textContent = isEdit ? 'Editing' : `Reply to ${message.sender.username}: ${line(message.body).slice(0, 99)}`;
+		if (message) $('what').textContent = isEdit ? 'Editing' : `Reply to ${message.sender.username}: ${line(message.body)}`;
 		if (message || isFine.matches) input.focus();
 	}
 
@@ -68,7 +68,7 @@ export class Composer {
 				this.turn();
 				input.focus();
 				this.#typed = 0;
-				conv.divider = null;
+				Object.assign(conv, { divider: null, isKept: false });
 				app.timeline.latest();
 			});
 		}

@@ -5,7 +5,6 @@ export class Conversation {
 	// By seq; some stand outside of the stretch.
 	messages = new Map();
 	typing = new Map();
-	asked = new Set();
 
 	// Of changes up to `info.head_rev` was heard; up to `cursor` none is missing.
 	constructor(info) {
@@ -39,7 +38,7 @@ export class Conversation {
 	// With `before` or `after` a page continues what is held, else it takes its place.
 	addPage({ messages, has_before, has_after, head_rev }, { before, after }) {
 		if (before && before !== this.from || after && after !== this.to) return; // another page came first
-		if (!before && !after) Object.assign(this, { messages: new Map(), cursor: head_rev });
+		if (!before && !after) Object.assign(this, { messages: new Map(), asked: new Set(), cursor: head_rev });
 		messages.forEach((message) => this.apply(message));
 		if (!after) this.from = has_before ? messages[0].seq : 0;
 		if (!before) this.to = has_after ? messages.at(-1).seq : Infinity;

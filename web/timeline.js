@@ -150,7 +150,7 @@ export class Timeline {
 		if (reply_to && !quoted) app.sync.fetch(conv, reply_to);
 		const node = h(`article.msg${goesOn ? '.more' : ''}${mentions.includes(me) ? '.me' : ''}`, { tabindex: -1 },
 			h('header', who, h('small', name !== sender.username && `@${sender.username} `, clock(sent_at))),
-			reply_to && button(`↳ ${quoted ? `${quoted.sender.username}: ${line(quoted.body).slice(0, 120) || 'deleted'}` : '…'}`,
+			reply_to && button(`↳ ${quoted ? `${quoted.sender.username}: ${line(quoted.body) || 'deleted'}` : '…'}`,
 				() => this.jump(reply_to), null, { class: 'quote', dir: 'auto' }),
 			deleted_at ? h('em.body.dim', 'deleted') : h('div.body', { dir: 'auto' }, draw(parse(body, mentions), me)),
 			edited_at && !deleted_at && h('small', 'edited'),

@@ -211,6 +211,11 @@ describe('in a group', { skip: missing }, () => {
     await alice.open('#general');
     await badge(alice).waitFor({ state: 'detached' });
     await until('the server knows', async () => await unread() === 0);
+    await alice.message('quick 9').focus();
+    await alice.page.keyboard.press('u');
+    await badge(alice).waitFor();
+    await alice.send('who answers has read it');
+    await badge(alice).waitFor({ state: 'detached' });
   });
 
   test('a quoted message far away is gone to, and history read from there in both directions', async () => {
