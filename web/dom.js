@@ -17,7 +17,7 @@ export function h(name, ...content) {
 }
 
 export const button = (text, onclick, label, props) =>
-	h('button', { type: 'button', onclick, 'aria-label': label, ...props }, text);
+	h('button', { type: 'button', onclick, title: label, 'aria-label': label, ...props }, text);
 
 let timer;
 
