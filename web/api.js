@@ -1,60 +1,43 @@
-// HTTP calls, and the login. The access token lives in this object and nowhere else; the refresh token is a
-// cookie that no script can read.
+// HTTP calls, and the login: the access token is here alone, the refresh token in a cookie.
 
-/** A refusal of the server, or none of its answers (`status` 0). */
-export class ApiError extends Error {
-	constructor(status, problem, wait = 0) {
-		const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
-		super(fields || problem?.detail || 'The server cannot be reached.');
-		Object.assign(this, { status, wait });
-	}
+function refusal(status, problem) {
+	const fields = problem?.errors?.map(({ field, detail }) => `${field} ${detail}`).join('; ');
+	return Object.assign(new Error(fields || problem?.detail || 'The server cannot be reached.'), { status });
 }
 
-// Kept so that a page without a login does not ask for one; no secret.
-const HINT = 'chat.user';
-
 export class Api {
-	constructor(onended) {
-		this.onended = onended;
-	}
-
-	get mayResume() {
-		return localStorage.getItem(HINT) !== null;
-	}
-
-	/** Asks with the access token, which is renewed before it expires. */
 	async call(method, path, body) {
-		if (Date.now() >= this.renewAt) await this.refresh();
 		const { token } = this;
-		try {
-			return await this.#fetch(method, path, body, token);
-		} catch (error) {
-			if (error.status !== 401 || !this.user) throw error;
+		return this.#fetch(method, path, body, token).catch(async (error) => {
+			if (error.status !== 401) throw error;
 			if (this.token === token) await this.refresh();
 			return this.#fetch(method, path, body, this.token);
-		}
+		});
 	}
 
 	async #fetch(method, path, body, token) {
-		const headers = token ? { authorization: `Bearer ${token}` } : {};
-		if (body) headers['content-type'] = 'application/json';
-		const response = await fetch(`/api/v1${path}`, {
-			method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000),
-		}).catch(() => { throw new ApiError(0); });
+		const headers = { ...(token && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' };
+		const signal = AbortSignal.timeout(20_000);
+		const response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal })
+			.catch(() => { throw refusal(); });
 		const answer = await response.json().catch(() => null);
-		if (!response.ok) throw new ApiError(response.status, answer, response.headers.get('retry-after') * 1000);
+		if (!response.ok) throw refusal(response.status, answer);
 		return answer;
 	}
 
 	#take(session) {
-		if (this.user && session.user.id !== this.user.id) location.reload(); // another tab is somebody else now
+		if (this.user && session.user.id !== this.user.id) location.reload(); // somebody else now
 		this.user = session.user;
 		this.token = session.access_token;
 		this.renewAt = Date.now() + session.expires_in * 1000 * 2 / 3;
-		localStorage.setItem(HINT, session.user.username);
+		localStorage.user = session.user.username; // there is a login: no secret
 	}
 
-	/** A new access token. Once at a time here, and one tab after the other where the browser has locks. */
+	get isOld() {
+		return Date.now() >= this.renewAt;
+	}
+
+	// One tab after the other, where the browser has locks.
 	refresh() {
 		const ask = () => this.#fetch('POST', '/auth/refresh', {});
 		this.refreshing ??= (navigator.locks?.request('chat.refresh', ask) ?? ask()).then((session) => this.#take(session), (error) => {
@@ -64,20 +47,19 @@ export class Api {
 		return this.refreshing;
 	}
 
-	async enter(path, values) {
+	async enter(how, values) {
 		const device_name = `Browser, ${navigator.platform}`;
-		this.#take(await this.#fetch('POST', path, { ...values, device_name, cookie: true }));
+		this.#take(await this.#fetch('POST', `/auth/${how}`, { ...values, device_name, cookie: true }));
 	}
 
-	/** The cookie names the session, also where the access token is no longer good. */
-	async logout() {
-		await this.#fetch('POST', '/auth/logout', {});
-		this.ended();
+	logout() {
+		return this.#fetch('POST', '/auth/logout', {});
 	}
 
-	ended() {
-		localStorage.removeItem(HINT);
-		this.user = this.token = null;
-		this.onended();
+	// The session is over. The page begins anew, so that nothing of it stays.
+	ended(why = 'Your session ended. Log in again.') {
+		delete localStorage.user;
+		sessionStorage.why = why;
+		location.reload();
 	}
 }

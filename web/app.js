@@ -1,8 +1,7 @@
-// Puts the parts together: the door, the list of conversations, the one that is open, the title.
-import { Api } from './api.js';
+// Puts the parts together: the conversations, the open one, the title.
 import { Composer } from './composer.js';
-import { about, account, browse, dot, members, people } from './dialogs.js';
-import { $, h, toast } from './dom.js';
+import * as dialogs from './dialogs.js';
+import { $, attempt, closeDialogs, h, toast } from './dom.js';
 import { frames } from './frames.js';
 import { Outbox } from './outbox.js';
 import { Socket } from './socket.js';
@@ -11,120 +10,46 @@ import { Sync } from './sync.js';
 import { line } from './text.js';
 import { Timeline } from './timeline.js';
 
-const READ_MS = 1000;
-
 export class App {
-	constructor() {
-		this.api = new Api(() => this.#closed());
+	constructor(api) {
+		this.api = api;
+		this.store = new Store(api.user);
+		this.socket = new Socket(this);
+		this.outbox = new Outbox(this);
+		this.sync = new Sync(this);
 		this.timeline = new Timeline(this);
 		this.composer = new Composer(this);
-		const opens = { account, browse, people, members, about };
-		for (const [id, open] of Object.entries(opens)) $(id).onclick = () => open(this, this.conv);
-		$('login').onsubmit = (event) => this.#enter(event);
-		$('mode').onclick = () => this.#mode();
+		for (const id of ['account', 'browse', 'people', 'members', 'about']) $(id).onclick = () => dialogs[id](this, this.conv);
 		$('back').onclick = () => this.open('');
 		$('find').oninput = () => this.#list();
 		$('find').onkeydown = ({ key }) => {
-			if (key === 'Enter') $('side').querySelector('li a')?.click();
-			if (key !== 'Escape' && key !== 'Enter') return;
+			if (key !== 'Enter') return;
+			$('side').querySelector('li a')?.click();
 			$('find').value = '';
 			this.#list();
 		};
-		$('bar').onclick = () => (this.socket.running ? this.socket.wake() : this.socket.start());
+		$('bar').onclick = () => this.socket.start();
 		onhashchange = () => this.#show();
-		onfocus = ononline = document.onvisibilitychange = () => this.#awake();
+		onfocus = ononline = onpageshow = document.onvisibilitychange = () => this.#awake();
 		document.onkeydown = (event) => this.#key(event);
-		onstorage = () => {
-			if (this.store) this.changed();
-			else if (this.api.mayResume) this.start();
-		};
+		onstorage = () => this.changed(); // another tab sent something
 		setInterval(() => this.#second(), 1000);
+		this.socket.start();
 	}
 
 	get me() {
 		return this.store.me;
 	}
 
-	async start() {
-		try {
-			if (!this.api.mayResume) return this.#door();
-			await this.api.refresh();
-			return this.#begin();
-		} catch (error) {
-			if (error.status !== 401) setTimeout(() => this.store ?? this.start(), 3000);
-			return this.#door(error.message);
-		}
-	}
-
-	#door(text = '') {
-		if (this.registers) this.#mode();
-		$('app').hidden = true;
-		$('door').hidden = false;
-		document.title = 'chat';
-		$('problem').textContent = text;
-	}
-
-	#mode() {
-		const registers = this.registers = !this.registers;
-		$('enter').textContent = registers ? 'Make an account' : 'Log in';
-		$('mode').textContent = registers ? 'Log in instead' : 'Make an account instead';
-		$('login').password.autocomplete = registers ? 'new-password' : 'current-password';
-	}
-
-	async #enter(event) {
-		event.preventDefault();
-		const form = $('login');
-		$('problem').textContent = '';
-		try {
-			const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-			await this.api.enter(this.registers ? '/auth/register' : '/auth/login', values);
-			form.reset();
-			this.#begin();
-		} catch ({ message, status }) {
-			$('problem').textContent = message;
-			if (status !== 403) return;
-			form.setup_code.parentNode.hidden = !/setup code/.test(message);
-			form.invite.parentNode.hidden = !/invite/.test(message);
-		}
-	}
-
-	#begin() {
-		if (this.store) return;
-		$('door').hidden = true;
-		$('app').hidden = false;
-		this.store = new Store(this.api.user);
-		this.socket = new Socket(this.api, (frame) => this.#frame(frame), () => this.#bar());
-		this.outbox = new Outbox(this.me.id, (frame) => this.socket.send(frame), () => this.changed());
-		this.sync = new Sync(this.api, this.store, {
-			changed: () => this.changed(),
-			message: (...args) => this.#message(...args),
-			gone: ({ id }) => this.outbox.fail(id, 'You are no longer in this conversation.'),
-			again: () => this.socket.again(),
-		});
-		this.socket.start();
-	}
-
-	/** The session is over, here or elsewhere. */
-	#closed() {
-		if (this.store) {
-			this.socket.stop();
-			this.store = this.conv = null;
-			this.timeline.show(null);
-			this.composer.show(null);
-			document.querySelectorAll('dialog').forEach((node) => node.close());
-		}
-		this.#door('Your session ended. Log in again.');
-	}
-
 	async logout() {
 		await this.api.logout();
 		this.outbox.clear();
-		this.#door();
+		this.api.ended('');
 	}
 
-	#frame(frame) {
-		const { type, id, conversation_id, detail } = frame;
-		if (type === 'ack') this.outbox.done(id, conversation_id);
+	take(frame) {
+		const { type, id, detail } = frame;
+		if (type === 'ack') this.outbox.done(id);
 		if (type === 'error' && !this.outbox.refused(frame)) toast(detail);
 		this.sync.take(frame);
 		if (type !== 'ready') return;
@@ -134,49 +59,48 @@ export class App {
 		this.outbox.again();
 	}
 
-	#message(conv, message, isNew) {
-		this.outbox.done(message.id, conv.id);
+	message(conv, message, isNew) {
+		const { sender, body } = message;
+		this.outbox.done(message.id);
 		if (message.event) conv.members = null;
-		const isHere = conv === this.conv;
-		if (!isNew || (isHere && this.#looks) || !disturbs(conv.info, message, this.me.username)) return;
-		if (isHere) this.timeline.divider ??= conv.info.read_seq;
-		if (window.Notification?.permission !== 'granted') return;
+		if (!isNew || (conv === this.conv && this.#looks)) return;
+		if (window.Notification?.permission !== 'granted' || !disturbs(conv.info, message, this.me.username)) return;
 		try {
-			const note = new Notification(`${line(message.sender.display_name)}, ${line(conv.title)}`,
-				{ body: line(message.body).slice(0, 200), tag: conv.id, icon: '/page/icon.svg' });
+			const note = new Notification(`${line(sender.display_name)}, ${line(conv.title)}`,
+				{ body: line(body).slice(0, 200), tag: conv.id });
 			note.onclick = () => { focus(); this.open(conv.id); note.close(); };
 		} catch { /* some phones leave it to service workers */ }
 	}
 
-	/** Opens a conversation that an answer told of. */
 	enter(info) {
 		this.store.describe(info);
 		this.open(info.id);
 	}
 
 	open(id) {
+		closeDialogs();
 		location.hash = id;
-		this.#show();
 	}
 
 	#show() {
-		if (!this.store) return;
 		const conv = this.store.conversations.get(Number(location.hash.slice(1)));
 		$('app').className = conv ? 'open' : '';
 		if (conv !== this.conv) {
 			this.conv = conv;
+			if (conv) conv.isKept = false;
 			this.timeline.show(conv);
 			this.composer.show(conv);
 		}
 		this.changed();
 	}
 
-	/** Something is different; drawn once for all that comes together. */
+	// Draws once for all changes that come together.
 	changed() {
 		this.drawing ??= setTimeout(() => {
 			this.drawing = null;
-			if (!this.store) return;
-			if (this.store.conversations.get(this.conv?.id) !== this.conv) this.#show();
+			const { conv } = this;
+			if (this.store.conversations.get(conv?.id) !== conv) this.#show();
+			if (conv?.info.unread && !conv.isKept && !this.#looks) conv.divider = conv.info.read_seq;
 			this.timeline.draw();
 			this.read();
 			this.#head();
@@ -188,17 +112,23 @@ export class App {
 		return document.hasFocus() && this.timeline.stuck && this.conv?.isAtEnd;
 	}
 
-	/** What is in sight of somebody who looks is read. */
+	// What is in sight of somebody who looks is read.
 	read() {
 		const { conv } = this;
-		const { info, held, toldAt = 0 } = conv ?? {};
-		if (!this.#looks || held || !(info.unread || info.marked_unread)) return;
-		if (toldAt + READ_MS > Date.now()) conv.timer ??= setTimeout(() => { conv.timer = null; this.read(); }, READ_MS);
-		else if (this.socket.send(frames.read(conv.id, info.last_seq))) {
-			conv.toldAt = Date.now();
-			Object.assign(info, { read_seq: info.last_seq, unread: 0, mentions: 0, marked_unread: false });
-			this.changed();
-		}
+		if (!this.#looks || conv.isBehind || conv.isKept || !conv.isUnread) return;
+		Object.assign(conv.info, { read_seq: conv.info.last_seq, unread: 0, mentions: 0, marked_unread: false });
+		this.socket.send(frames.read(conv.id, conv.info.read_seq)); // else `ready` tells that it is unread
+		this.changed();
+	}
+
+	// Marks the open conversation unread, until it is opened again.
+	markUnread(divider) {
+		Object.assign(this.conv, { divider, isKept: true });
+		this.set(this.conv, { marked_unread: true });
+	}
+
+	set({ id }, body) {
+		attempt(() => this.api.call('PUT', `/conversations/${id}/settings`, body));
 	}
 
 	#head() {
@@ -217,27 +147,26 @@ export class App {
 		$('account').textContent = this.me.username;
 		const all = [...this.store.conversations.values()].sort((a, b) => a.title.localeCompare(b.title));
 		for (const kind of ['group', 'direct']) {
-			const list = $(kind);
-			const nodes = all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word))
-				.map((conv) => this.#item(conv));
-			if (h('ul', 0, nodes.map((node) => node.cloneNode(true))).isEqualNode(h('ul', 0, [...list.children].map((node) => node.cloneNode(true))))) continue;
-			const focused = list.contains(document.activeElement) && document.activeElement.hash;
-			list.replaceChildren(...nodes);
+			const shown = $(kind);
+			const list = shown.cloneNode();
+			list.append(...all.filter(({ info, title }) => info.kind === kind && title.toLowerCase().includes(word)).map((conv) => this.#item(conv)));
+			if (list.isEqualNode(shown)) continue;
+			const focused = shown.contains(document.activeElement) && document.activeElement.hash;
+			shown.replaceWith(list);
 			if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
 		}
 	}
 
-	#item({ id, info, title }) {
-		const { unread, mentions, marked_unread, peer } = info;
+	#item({ id, info, title, isUnread }) {
+		const { unread, mentions, peer } = info;
 		const most = this.store.limits.unread;
-		const isOpen = id === this.conv?.id;
-		return h('li', 0, h('a', { href: `#${id}`, 'aria-current': isOpen && 'page', class: unread || marked_unread ? 'unread' : null },
-			peer && dot(this.store.online.has(peer.username)), h('bdi', { class: 'grow' }, line(title)),
-			(unread > 0 || marked_unread) && h('span', { class: mentions || (peer && unread) ? 'badge me' : 'badge' },
-				unread > most ? `${most}+` : unread || '•', h('span', { class: 'sr' }, mentions ? ` unread, ${mentions} name you` : ' unread'))));
+		return h('li', h(isUnread ? 'a.grow.unread' : 'a.grow', { href: `#${id}`, 'aria-current': id === this.conv?.id && 'page' },
+			peer && dialogs.dot(this.store.online.has(peer.username)), h('bdi.grow', line(title)),
+			isUnread && h(mentions || (peer && unread) ? 'span.badge.me' : 'span.badge',
+				unread > most ? `${most}+` : unread || '•', h('span.sr', mentions ? ` unread, ${mentions} name you` : ' unread'))));
 	}
 
-	#bar() {
+	bar() {
 		const { kind, until, text } = this.socket.state;
 		const wait = Math.ceil((until - Date.now()) / 1000);
 		$('bar').textContent = kind === 'waiting' ? `${text} Reconnecting${wait > 0 ? ` in ${wait} s` : ''}…` : text;
@@ -245,31 +174,28 @@ export class App {
 	}
 
 	#second() {
-		if (!this.store) return;
-		if (this.socket.state.kind === 'waiting') this.#bar();
+		if (this.socket.state.kind === 'waiting') this.bar();
 		const names = [...this.conv?.typing ?? []].filter(([name, until]) => until > Date.now() && name !== this.me.username)
 			.map(([name]) => name);
-		$('typing').textContent = names.length ? `${names.length > 3 ? 'Several people' : names.join(', ')} typing…` : '';
+		$('typing').textContent = names.length ? `${names.join(', ')} typing…` : '';
 	}
 
 	#awake() {
-		if (!this.store || document.hidden) return;
+		if (document.hidden) return;
 		this.socket.wake();
 		this.read();
 	}
 
 	#key(event) {
 		const { key, altKey, ctrlKey, metaKey } = event;
-		if (!this.store || document.querySelector('dialog')) return;
+		if (document.querySelector('dialog')) return;
 		const links = [...$('side').querySelectorAll('li a')];
 		const at = links.findIndex((link) => link.ariaCurrent);
 		if ((ctrlKey || metaKey) && key === 'k') $('find').focus();
 		else if (altKey && key === 'ArrowDown') links[at + 1]?.click();
 		else if (altKey && key === 'ArrowUp') links[at - 1]?.click();
-		else if (altKey && key === 'a') links.find((link, other) => link.className && other !== at)?.click();
+		else if (altKey && key === 'a') $('side').querySelector('.unread:not([aria-current])')?.click();
 		else return;
 		event.preventDefault();
 	}
 }
-
-new App().start();

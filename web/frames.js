@@ -1,7 +1,7 @@
-// What the page says over the WebSocket, and what a close code means. Pure.
+// What is said over the WebSocket. Pure.
 
 export const frames = {
-	send: (id, conversation_id, body, reply_to) => ({ type: 'send', id, conversation_id, body, ...(reply_to && { reply_to }) }),
+	send: (id, conversation_id, body, reply_to) => ({ type: 'send', id, conversation_id, body, reply_to }),
 	read: (conversation_id, seq) => ({ type: 'read', conversation_id, seq }),
 	typing: (conversation_id) => ({ type: 'typing', conversation_id }),
 	auth: (id, access_token) => ({ type: 'auth', id, access_token }),
@@ -9,18 +9,13 @@ export const frames = {
 };
 
 let last = 0;
-let counter = 0;
 
-/** A UUID of version 7: ids made later sort later. */
+// A UUID of version 7: ids made later sort later.
 export function uuid() {
-	const now = Date.now();
-	counter = now > last ? 0 : counter + 1;
-	last = Math.max(now, last + (counter >> 12));
-	const bytes = crypto.getRandomValues(new Uint8Array(8));
-	bytes[0] = (bytes[0] & 63) | 128;
-	const tail = Array.from(bytes, (byte) => byte.toString(16).padStart(2, 0)).join('');
-	const hex = last.toString(16).padStart(12, 0) + 7 + (counter & 4095).toString(16).padStart(3, 0) + tail;
-	return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+	last = Math.max(last + 1, Date.now());
+	const digit = () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16);
+	const time = last.toString(16).padStart(12, 0);
+	return `${time.slice(0, 8)}-${time.slice(8)}-7xxx-axxx-xxxxxxxxxxxx`.replace(/x/g, digit);
 }
 
 const STOPS = {
@@ -29,22 +24,18 @@ const STOPS = {
 	4504: 'Too many connections. Close other tabs or devices, then click here.',
 };
 
-/**
- * What to do after a close: `go` on, after `wait` ms, with a new token (`renew`), or not; `ended`: log in again.
- * @returns {{go: boolean, wait?: number, renew?: boolean, ended?: boolean, text: string}}
- */
+// What to do after a close: `go` on, after `wait` ms, with a new token (`renew`); or stop.
 export function afterClose(code, reason) {
 	if (code === 1012) {
 		const wait = Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 1000);
 		return { go: true, wait: Math.min(wait, 60_000), text: 'The server restarts.' };
 	}
 	if ((code >= 4500 && code < 4600) || [1002, 1003, 1007, 1009].includes(code)) {
-		const text = STOPS[code] ?? 'The server did not understand this page. Load it anew.';
-		return { go: false, ended: code === 4500, text };
+		return { go: false, ended: code === 4500, text: STOPS[code] ?? 'The server did not understand this page. Load it anew.' };
 	}
 	return { go: true, renew: code === 4001, text: 'No connection.' };
 }
 
-/** Milliseconds until the next attempt: doubling up to half a minute, the upper half by chance. */
+// Milliseconds until the next attempt: doubling, the upper half by chance.
 export const backoff = (attempt, random = Math.random()) =>
-	Math.round(Math.min(30_000, 500 * 2 ** Math.min(attempt, 9)) * (0.5 + random / 2));
+	Math.round(Math.min(30_000, 500 * 2 ** attempt) * (0.5 + random / 2));

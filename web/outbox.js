@@ -1,109 +1,95 @@
-// What waits to be sent, and drafts: in the browser until the server has them. One entry a message, so that
-// tabs never overwrite each other's; ids sort by time, and so do the messages.
+// What waits to be sent, and drafts. One entry a message, so that tabs never overwrite each other's.
 import { frames, uuid } from './frames.js';
 
 const RETRY = ['unavailable', 'rate_limited', 'storage_full'];
 
 export class Outbox {
-	/** The id on its way, by conversation. */
-	#flying = new Map();
+	#flying = new Set();
 
-	/** @param {(frame: object) => boolean} send @param {() => void} onchange */
-	constructor(user, send, onchange, storage = localStorage) {
-		Object.assign(this, { send, onchange, storage, prefix: `chat.outbox.${user}.`, notes: `chat.draft.${user}.` });
+	constructor(app, storage = localStorage) {
+		const { id } = app.me;
+		Object.assign(this, { app, storage, prefix: `chat.outbox.${id}.`, notes: `chat.draft.${id}.` });
+	}
+
+	#keys(prefix) {
+		return Object.keys(this.storage).filter((key) => key.startsWith(prefix)).sort();
 	}
 
 	#all() {
-		const keys = Object.keys(this.storage).filter((key) => key.startsWith(this.prefix)).sort();
-		return keys.map((key) => JSON.parse(this.storage.getItem(key)));
+		return this.#keys(this.prefix).map((key) => JSON.parse(this.storage[key]));
 	}
 
-	/** What is not sent yet, oldest first. @returns {{id: string, body: string, error?: string}[]} */
 	of(conversation) {
 		return this.#all().filter((item) => item.conversation_id === conversation);
 	}
 
 	#keep(item) {
-		this.storage.setItem(this.prefix + item.id, JSON.stringify(item));
-		this.onchange();
+		this.storage[this.prefix + item.id] = JSON.stringify(item);
+		this.#land(item.id);
 	}
 
 	add(conversation_id, body, reply_to) {
 		this.#keep({ id: uuid(), conversation_id, body, reply_to });
-		this.flush();
 	}
 
-	/** Sends the oldest of each conversation: one at a time, so that the order holds. */
-	flush() {
-		const busy = new Set(this.#flying.keys());
+	// Sends the oldest of each conversation; ids sort by time.
+	#flush() {
+		const busy = new Set();
 		for (const { id, conversation_id, body, reply_to, error } of this.#all()) {
 			if (error || busy.has(conversation_id)) continue;
 			busy.add(conversation_id);
-			if (this.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.set(conversation_id, id);
+			if (!this.#flying.has(id) && this.app.socket.send(frames.send(id, conversation_id, body, reply_to))) this.#flying.add(id);
 		}
 	}
 
-	/** A new connection: what flew on the old one is sent again. */
+	// Sends again what flew on a lost connection.
 	again() {
 		this.#flying.clear();
-		this.flush();
+		this.#flush();
 	}
 
-	#land(id, conversation) {
-		if (this.#flying.get(conversation) === id) this.#flying.delete(conversation);
-		this.flush();
+	#land(id) {
+		this.#flying.delete(id);
+		this.app.changed();
+		this.#flush();
 	}
 
-	/** The server has it: an ack, or the message itself. */
-	done(id, conversation) {
-		if (!id || !this.storage.getItem(this.prefix + id)) return;
-		this.storage.removeItem(this.prefix + id);
-		this.onchange();
-		this.#land(id, conversation);
+	// The server has it; another tab may have taken it out.
+	done(id) {
+		if (this.#flying.has(id) || this.storage[this.prefix + id]) this.drop({ id });
 	}
 
-	/** The server refused it. @returns {boolean} was it one of these? */
+	// Was one of these refused?
 	refused({ id, code, detail, retry_after_ms = 2000 }) {
-		const item = JSON.parse(this.storage.getItem(this.prefix + id));
-		if (!item) return false;
-		if (RETRY.includes(code)) setTimeout(() => this.#land(id, item.conversation_id), retry_after_ms);
-		else {
-			this.#keep({ ...item, error: detail });
-			this.#land(id, item.conversation_id);
-		}
-		return true;
+		const item = this.storage[this.prefix + id];
+		if (item && RETRY.includes(code)) setTimeout(() => this.#land(id), retry_after_ms);
+		else if (item) this.#keep({ ...JSON.parse(item), error: detail });
+		return item;
 	}
 
-	/** Once more, under the same id. */
+	// Once more, under the same id.
 	retry({ error: _, ...item }) {
 		this.#keep(item);
-		this.flush();
 	}
 
 	drop({ id }) {
-		this.storage.removeItem(this.prefix + id);
-		this.onchange();
+		delete this.storage[this.prefix + id];
+		this.#land(id);
 	}
 
-	/** The conversation is no longer mine. */
 	fail(conversation, error) {
-		this.#flying.delete(conversation);
 		this.of(conversation).forEach((item) => this.#keep({ ...item, error }));
 	}
 
 	draft(conversation) {
-		return this.storage.getItem(this.notes + conversation) ?? '';
+		return this.storage[this.notes + conversation] ?? '';
 	}
 
 	note(conversation, text) {
-		if (text) this.storage.setItem(this.notes + conversation, text);
-		else this.storage.removeItem(this.notes + conversation);
+		this.storage[this.notes + conversation] = text;
 	}
 
-	/** Leaves nothing behind. */
 	clear() {
-		for (const key of Object.keys(this.storage)) {
-			if (key.startsWith(this.prefix) || key.startsWith(this.notes)) this.storage.removeItem(key);
-		}
+		[this.prefix, this.notes].flatMap((prefix) => this.#keys(prefix)).forEach((key) => delete this.storage[key]);
 	}
 }

@@ -1,4 +1,4 @@
-// One connection that comes back by itself. It says what state it is in, and hands frames on.
+// One connection that comes back by itself.
 import { afterClose, backoff, frames, uuid } from './frames.js';
 
 const READY_MS = 15_000;
@@ -10,72 +10,56 @@ export class Socket {
 	#timer;
 	#probe;
 	#attempt = 0;
+	state = {};
 
-	/** @param {(frame: object) => void} onframe @param {() => void} onstate */
-	constructor(api, onframe, onstate) {
-		Object.assign(this, { api, onframe, onstate, state: {} });
-	}
-
-	start() {
-		this.running = true;
-		this.ticker ??= setInterval(() => this.#tick(), PROBE_MS);
-		this.#connect();
-	}
-
-	stop(text = '') {
-		this.running = false;
-		this.ticker = clearInterval(this.ticker);
-		this.#leave();
-		this.#tell({ kind: 'stopped', text });
+	constructor(app) {
+		Object.assign(this, { app, api: app.api });
+		setInterval(() => this.#tick(), PROBE_MS);
 	}
 
 	get isOpen() {
 		return this.state.kind === 'open';
 	}
 
-	/** @returns {boolean} was it sent? */
+	// Was it sent?
 	send(frame) {
-		if (!this.isOpen || this.#socket.readyState !== 1) return false;
-		this.#socket.send(JSON.stringify(frame));
-		return true;
+		const can = this.isOpen && this.#socket.readyState === 1;
+		if (can) this.#socket.send(JSON.stringify(frame));
+		return can;
 	}
 
-	/** The phone woke, the network is back: look whether the connection lives. */
+	// The phone woke, or the network is back.
 	wake() {
-		if (this.state.kind === 'waiting') this.#connect();
+		if (this.state.kind === 'waiting') this.start();
 		else if (this.isOpen && !this.#probe) this.#ping(PROBE_MS);
 	}
 
-	/** Begins anew: `ready` tells everything. */
+	// Begins anew: `ready` tells everything.
 	again() {
-		if (this.running) this.#wait(backoff(this.#attempt++));
+		if (this.state.kind !== 'stopped') this.#wait();
 	}
 
-	#tell(state) {
-		this.state = state;
-		this.onstate();
-	}
-
-	#leave() {
+	#tell(kind, text, until) {
 		clearTimeout(this.#timer);
-		this.#probe = clearTimeout(this.#probe);
-		const socket = this.#socket;
-		this.#socket = this.#turn = null;
-		socket?.close();
+		this.state = { kind, text, until };
+		if (kind !== 'open') {
+			this.#probe = clearTimeout(this.#probe);
+			const socket = this.#socket;
+			this.#socket = this.#turn = null;
+			socket?.close();
+		}
+		this.app.bar();
 	}
 
-	async #connect() {
-		this.#leave();
+	async start() {
+		this.#tell('connecting', 'Connecting…');
 		const turn = this.#turn = {};
-		this.#tell({ kind: 'connecting', text: 'Connecting…' });
-		try {
-			if (this.renew || Date.now() >= this.api.renewAt) await this.api.refresh();
-			this.renew = false;
-		} catch (error) {
-			if (this.#turn === turn) this.#wait(error.wait || backoff(this.#attempt++));
+		const refused = this.api.isOld && await this.api.refresh().catch((error) => error);
+		if (turn !== this.#turn) return;
+		if (refused) {
+			this.#wait();
 			return;
 		}
-		if (this.#turn !== turn) return;
 		const socket = this.#socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/v1/ws`, ['chat.v1', `bearer.${this.api.token}`]);
 		socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
 		socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
@@ -86,29 +70,24 @@ export class Socket {
 		this.heard = Date.now();
 		this.#probe = clearTimeout(this.#probe);
 		if (frame.type === 'ready') {
-			clearTimeout(this.#timer);
 			this.#attempt = 0;
 			this.heartbeat = frame.heartbeat_ms;
-			this.#tell({ kind: 'open', text: '' });
+			this.#tell('open', '');
 		}
-		this.onframe(frame);
+		this.app.take(frame);
 	}
 
 	#closed(code, reason) {
 		const { go, wait, renew, ended, text } = afterClose(code, reason);
-		if (go) {
-			this.renew = renew || !this.isOpen; // a refused upgrade tells no reason; an old token is one
-			this.#wait(wait ?? (renew ? 0 : backoff(this.#attempt++)), text);
-			return;
-		}
-		this.stop(text);
 		if (ended) this.api.ended();
+		if (renew || !this.isOpen) this.api.renewAt = 0; // a refused upgrade tells no reason; an old token is one
+		if (go) this.#wait(renew ? 0 : wait, text);
+		else this.#tell('stopped', text);
 	}
 
-	#wait(ms, text = 'No connection.') {
-		this.#leave();
-		this.#tell({ kind: 'waiting', until: Date.now() + ms, text });
-		this.#timer = setTimeout(() => this.#connect(), ms);
+	#wait(ms = backoff(this.#attempt++), text = 'No connection.') {
+		this.#tell('waiting', text, Date.now() + ms);
+		this.#timer = setTimeout(() => this.start(), ms);
 	}
 
 	#ping(patience) {
@@ -116,10 +95,9 @@ export class Socket {
 		this.#probe = setTimeout(() => this.#closed(4010), patience);
 	}
 
-	async #tick() {
+	#tick() {
 		if (!this.isOpen) return;
 		if (!this.#probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
-		if (Date.now() < this.api.renewAt) return;
-		await this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
+		if (this.api.isOld) this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
 	}
 }

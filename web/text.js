@@ -1,20 +1,19 @@
-// Remote text made safe to show: what cannot be seen is written out, a little Markdown becomes nodes, only
-// http(s) addresses become links. All but `draw` is pure.
+// Remote text made safe to show; a little Markdown becomes nodes.
+import { h } from './dom.js';
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u115F\u1160\u17B4\u17B5\u2800\u3164\uFFA0\uFE00-\uFE0F\u180B-\u180F\u{E0000}-\u{E0FFF}]/gu;
 // A joiner belongs between emoji, a style after one.
 const BELONGS = /(?<=\p{S}\uFE0F?)\u200D(?=\p{S})|(?<=[\p{S}\d#*‼⁉])\uFE0F|[\n\t]/uy;
 
-/** What cannot be seen as `⟨U+202E⟩`; of the marks on a letter eight are shown. */
+// What cannot be seen as `⟨U+202E⟩`; of the marks on a letter eight are shown.
 export const visible = (text) => (text ?? '').replace(/([\p{Mn}\p{Me}]{8})[\p{Mn}\p{Me}]+/gu, '$1').replace(HIDDEN, (c, at, all) => {
 	BELONGS.lastIndex = at;
 	return BELONGS.test(all) ? c : `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, 0)}⟩`;
 });
 
-/** As one line. */
 export const line = (text) => visible(text).replace(/\s+/g, ' ').trim();
 
-// Every run is bounded, so that no text takes long.
+// All bounded, so that no text takes long.
 const INLINE = new RegExp([
 	/^```[^\n`]*\n(?<pre>[^]*?)\n?^```[ \t]*$\n?/,
 	/^> ?(?<quote>.*)$\n?/,
@@ -25,16 +24,12 @@ const INLINE = new RegExp([
 	/(?<![\w.@-])@(?<name>[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?)/,
 ].map((part) => part.source).join('|'), 'gimu');
 
-/** The address of a link, or null where it must not be one. */
 export function address(text) {
 	const url = URL.canParse(text) && new URL(text);
 	return url && /^https?:$/.test(url.protocol) && url.hostname ? url.href : null;
 }
 
-/**
- * A message's text as a tree of `{tag, text?, nodes?, href?, name?}`; no tag: plain text.
- * @param {string[]} names the members that it mentions
- */
+// A text as a tree of texts and `{tag, nodes, href?, name?}`; `names` are mentioned.
 export function parse(body, names = []) {
 	const inline = (text, depth) => {
 		const nodes = [];
@@ -43,35 +38,30 @@ export function parse(body, names = []) {
 			const { pre, quote, code, link, bold, em, name } = match.groups;
 			let [whole] = match;
 			let node;
-			if (pre !== undefined) node = { tag: 'pre', text: pre };
-			else if (code) node = { tag: 'code', text: code };
+			if (pre !== undefined) node = { tag: 'pre', nodes: [pre] };
+			else if (code) node = { tag: 'code', nodes: [code] };
 			else if (link) {
 				whole = link.replace(link.includes('(') ? /[.,;:!?*_\]}]+$/ : /[.,;:!?*_)\]}]+$/, '');
-				node = address(whole) && { tag: 'a', text: whole, href: address(whole) };
+				node = address(whole) && { tag: 'a', nodes: [whole], href: address(whole) };
 			} else if (name) {
 				const lower = name.toLowerCase();
-				node = (lower === 'here' || names.includes(lower)) && { tag: 'span', text: whole, name: lower };
+				node = (lower === 'here' || names.includes(lower)) && { tag: 'span', nodes: [whole], name: lower };
 			} else if (depth < 3) {
 				const tag = bold ? 'strong' : em ? 'em' : 'blockquote';
 				node = { tag, nodes: inline(bold ?? em ?? quote, depth + 1) };
 			}
 			if (!node) continue;
-			if (match.index > at) nodes.push({ text: text.slice(at, match.index) });
-			nodes.push(node);
+			nodes.push(text.slice(at, match.index), node);
 			at = match.index + whole.length;
 		}
-		if (at < text.length) nodes.push({ text: text.slice(at) });
-		return nodes;
+		return [...nodes, text.slice(at)].filter((node) => node);
 	};
 	return inline(visible(body), 0);
 }
 
-/** The tree as DOM nodes; what names `me` is marked. */
-export const draw = (tree, me) => tree.map(({ tag, text, nodes, href, name }) => {
-	if (!tag) return text;
-	const node = document.createElement(tag);
-	node.append(...(nodes ? draw(nodes, me) : [text]));
-	if (href) Object.assign(node, { href, rel: 'noopener noreferrer', target: '_blank' });
-	if (name) node.className = name === me || name === 'here' ? 'mention me' : 'mention';
-	return node;
+export const draw = (tree, me) => tree.map((node) => {
+	const { tag, nodes, href, name } = node;
+	if (!tag) return node;
+	const link = href && { href, rel: 'noopener noreferrer', target: '_blank' };
+	return h(tag, { ...link, class: name && (name === me || name === 'here' ? 'mention me' : 'mention') }, draw(nodes, me));
 });

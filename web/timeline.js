@@ -1,17 +1,18 @@
-// The messages of one conversation, as nodes that are kept while what they show stays the same.
-import { $, attempt, button, dialog, form, h } from './dom.js';
+// The messages of a conversation; nodes stay while what they show does.
+import { $, attempt, button, closeDialogs, dialog, form, h } from './dom.js';
 import { draw, line, parse } from './text.js';
 
 const GROUP_MS = 300_000;
-const NEAR = 300;
 const QUICK = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '🚀'];
+const NEW = 'New messages';
 const log = $('log');
+const near = new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => isIntersecting && target.click()),
+	{ root: log, rootMargin: '300px' });
 const box = (node) => node.getBoundingClientRect();
 const clock = (ms) => h('time', { title: new Date(ms).toLocaleString() },
 	new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
 
-/** What a notice says. */
-export const notice = ({ kind, user, by, value = '' }) => ({
+const notice = ({ kind, user, by, value = '' }) => ({
 	created: `${by} created the group`,
 	joined: `${user} joined`,
 	left: `${user} left`,
@@ -24,80 +25,64 @@ export const notice = ({ kind, user, by, value = '' }) => ({
 }[kind] ?? kind);
 
 export class Timeline {
-	/** At the newest message, and to stay there. */
+	// At the end, and to stay there.
 	stuck = true;
-	/** The last seq that was read when the conversation was opened. */
-	divider = null;
 	#nodes = new Map();
-	#tools = h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Actions' });
+	#tools;
 
-	/** @param {import('./app.js').App} app */
 	constructor(app) {
 		this.app = app;
-		log.onscroll = () => this.#scrolled();
+		log.onscroll = () => {
+			this.stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+			this.#settle();
+			app.read();
+		};
 		log.onkeydown = (event) => this.#key(event);
-		log.onfocus = () => this.#arm();
 		log.addEventListener('focusin', ({ target }) => this.#arm(target));
 		log.onmouseover = ({ target }) => log.contains(document.activeElement) || this.#arm(target);
 		new ResizeObserver(() => this.#settle()).observe(log);
 		$('latest').onclick = () => this.latest();
 	}
 
-	async show(conv) {
-		Object.assign(this, { conv, stuck: true, divider: null, target: null });
+	show(conv) {
+		Object.assign(this, { conv, stuck: true, target: false });
 		this.#nodes.clear();
 		log.replaceChildren();
 		if (!conv) return;
-		const { unread, read_seq } = conv.info;
-		if (unread) this.divider = read_seq;
+		const { unread, read_seq, marked_unread } = conv.info;
+		conv.divider = unread ? read_seq : marked_unread ? conv.divider : null;
 		if (conv.isLoaded) return;
-		if (unread > 40) this.target = read_seq;
-		await this.#load(this.target ? { around: read_seq } : {});
+		this.target = unread > 40;
+		this.#load(this.target ? { around: read_seq } : {});
 	}
 
 	async #load(asked) {
-		log.ariaBusy = true;
 		await attempt(() => this.app.sync.load(this.conv, asked));
-		log.ariaBusy = false;
 		this.draw();
 	}
 
-	/** To the newest message. */
 	async latest() {
 		this.stuck = true;
 		if (!this.conv.isAtEnd) await this.#load({});
 		this.draw();
 	}
 
-	/** To a message, wherever it is. */
 	async jump(seq) {
-		if (!this.#nodes.has(`m${seq}`)) await this.#load({ around: seq });
-		const node = this.#nodes.get(`m${seq}`);
+		if (!this.#nodes.has(seq)) await this.#load({ around: seq });
+		const node = this.#nodes.get(seq);
 		node?.scrollIntoView({ block: 'center' });
 		node?.focus();
 	}
 
-	#scrolled() {
-		this.stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-		this.#settle();
-		this.app.read();
-	}
-
-	/** After whatever moved: stays at the end, and loads the holes in the history that are in sight. */
 	#settle() {
 		if (!this.conv) return;
 		const { isAtEnd, info } = this.conv;
 		if (this.stuck) log.scrollTop = log.scrollHeight;
 		$('latest').hidden = this.stuck && isAtEnd;
 		$('latest').textContent = info.unread ? `↓ ${info.unread} new` : '↓ Latest';
-		const view = box(log);
-		for (const gap of log.querySelectorAll('.gap')) {
-			const { top, bottom } = box(gap);
-			if (bottom > view.top - NEAR && top < view.bottom + NEAR) gap.click();
-		}
 	}
 
-	/** Brings the nodes in line with the store. Nothing moves under the reader's eyes. */
+	// Nothing moves under the reader's eyes.
 	draw() {
 		const { conv } = this;
 		if (!conv) return;
@@ -108,14 +93,12 @@ export class Timeline {
 		const nodes = this.#wanted(conv);
 		[...log.children].forEach((node) => nodes.includes(node) || node.remove());
 		nodes.forEach((node, at) => node === log.children[at] || log.insertBefore(node, log.children[at]));
-		this.#nodes = new Map(nodes.map((node) => [node.key, node]));
-		const same = (key) => this.#nodes.get(key);
-		if (focused && !log.contains(document.activeElement)) same(focused)?.focus({ preventScroll: true });
+		const known = this.#nodes = new Map(nodes.map((node) => [node.key, node]));
+		if (focused && !log.contains(document.activeElement)) known.get(focused)?.focus({ preventScroll: true });
 		if (this.target && conv.isLoaded) {
-			same('new')?.scrollIntoView({ block: 'center' });
-			this.target = null;
-			this.stuck = false;
-		} else if (!this.stuck && same(first?.key)) log.scrollTop += box(same(first.key)).top - offset;
+			known.get(NEW)?.scrollIntoView({ block: 'center' });
+			this.stuck = this.target = false;
+		} else if (!this.stuck && known.has(first?.key)) log.scrollTop += box(known.get(first.key)).top - offset;
 		this.#settle();
 	}
 
@@ -123,100 +106,102 @@ export class Timeline {
 		const { app } = this;
 		const nodes = [];
 		let before = {};
-		let isNew = this.divider === null;
+		let isNew = conv.divider == null;
 		const add = (key, version, make) => {
 			const old = this.#nodes.get(key);
 			nodes.push(old && old.version === version ? old : Object.assign(make(), { key, version }));
 		};
-		const rule = (key, text, type) => {
-			add(key, text, () => h('p', { class: type }, text));
+		const rule = (text, type) => {
+			add(text, type, () => h(type, text));
 			before = {};
 		};
-		for (const message of conv.rows()) {
-			const { gap, seq, rev, kind, sender, sent_at, reply_to } = message;
-			if (gap) {
-				add(`gap${gap}`, message.before, () => button('… messages that are not loaded …', ({ target }) => {
-					target.disabled = true;
-					this.#load(message).then(() => { target.disabled = false; });
-				}, null, { class: 'gap' }));
-				before = {};
-				continue;
-			}
+		const more = (where, seq) => add(where, seq, () => {
+			const node = button('…', () => this.#load({ [where]: seq }), 'More messages', { class: 'gap' });
+			near.observe(node);
+			return node;
+		});
+		if (conv.from) more('before', conv.from);
+		for (const message of conv.shown()) {
+			const { seq, rev, kind, sender, sent_at, reply_to } = message;
 			const day = new Date(sent_at).toLocaleDateString([], { dateStyle: 'full' });
-			if (before.day !== day) rule(day, day, 'day');
-			if (!isNew && seq > this.divider && kind === 'text' && sender.id !== app.me.id) {
+			if (before.day !== day) rule(day, 'p.day');
+			if (!isNew && seq > conv.divider && kind === 'text') {
 				isNew = true;
-				rule('new', 'New messages', 'day new');
+				rule(NEW, 'p.day.new');
 			}
-			const more = before.id === sender.id && sent_at - before.at < GROUP_MS && !reply_to;
-			add(`m${seq}`, `${rev} ${more} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, more));
+			const goesOn = before.id === sender.id && sent_at - before.at < GROUP_MS && !reply_to;
+			add(seq, `${rev} ${goesOn} ${conv.messages.get(reply_to)?.rev}`, () => this.#message(message, goesOn));
 			before = { day, id: kind === 'text' && sender.id, at: sent_at };
 		}
+		if (conv.to < Infinity) more('after', conv.to);
 		if (conv.isLoaded) app.outbox.of(conv.id).forEach((item) => add(item.id, item.error, () => this.#pending(item)));
 		return nodes;
 	}
 
-	#message(message, more) {
+	#message(message, goesOn) {
 		const { app, conv } = this;
 		const me = app.me.username;
 		const { sender, body, sent_at, deleted_at, edited_at, reply_to, reactions = [], mentions = [], event } = message;
-		if (event) return h('p', { class: 'notice' }, clock(sent_at), ' ', notice(event));
+		if (event) return h('p.notice', clock(sent_at), ' ', notice(event));
 		const name = line(sender.display_name);
+		const who = h('bdi.who', name);
+		who.style.setProperty('--hue', sender.id * 137);
 		const quoted = conv.messages.get(reply_to);
 		if (reply_to && !quoted) app.sync.fetch(conv, reply_to);
-		const node = h('article', { class: `msg${more ? ' more' : ''}${mentions.includes(me) ? ' me' : ''}`, tabindex: -1 },
-			h('header', 0, h('bdi', { class: `who c${sender.id % 6}` }, name),
-				h('small', 0, name !== sender.username && ` @${sender.username}`, ' ', clock(sent_at))),
-			reply_to && button(`↳ ${quoted ? `${quoted.sender.username}: ${line(quoted.body).slice(0, 120) || 'deleted'}` : '…'}`,
+		const node = h(`article.msg${goesOn ? '.more' : ''}${mentions.includes(me) ? '.me' : ''}`, { tabindex: -1 },
+			h('header', who, h('small', name !== sender.username && `@${sender.username} `, clock(sent_at))),
+			reply_to && button(`↳ ${quoted ? `${quoted.sender.username}: ${line(quoted.body) || 'deleted'}` : '…'}`,
 				() => this.jump(reply_to), null, { class: 'quote', dir: 'auto' }),
-			deleted_at ? h('em', { class: 'body dim' }, 'deleted') : h('div', { class: 'body', dir: 'auto' }, draw(parse(body, mentions), me)),
-			edited_at && !deleted_at && h('small', 0, 'edited'),
-			h('div', { class: 'row' }, reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`, () => this.#react(message, emoji),
-				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}`, title: users.join(', ') }))));
+			deleted_at ? h('em.body.dim', 'deleted') : h('div.body', { dir: 'auto' }, draw(parse(body, mentions), me)),
+			edited_at && !deleted_at && h('small', 'edited'),
+			h('div.row', reactions.map(({ emoji, count, users }) => button(`${emoji} ${count}`,
+				() => this.#react(users.includes(me) ? 'DELETE' : 'PUT', message, emoji),
+				`${emoji} ${count}: ${users.join(', ')}`, { 'aria-pressed': `${users.includes(me)}` }))));
 		if (!deleted_at) node.message = message;
 		return node;
 	}
 
 	#pending(item) {
 		const { outbox } = this.app;
-		return h('article', { class: `msg ${item.error ? 'failed' : 'pending'}`, tabindex: -1 },
-			h('div', { class: 'body', dir: 'auto' }, draw(parse(item.body))),
-			item.error ? h('p', { class: 'error' }, `Not sent: ${item.error} `, button('Try again', () => outbox.retry(item)),
-				button('Discard', () => outbox.drop(item))) : h('small', 0, 'Sending…'));
+		return h(item.error ? 'article.msg.failed' : 'article.msg.pending', { tabindex: -1 },
+			h('div.body', { dir: 'auto' }, draw(parse(item.body))),
+			item.error ? h('p.error', `Not sent: ${item.error} `, button('Try again', () => outbox.retry(item)),
+				button('Discard', () => outbox.drop(item))) : h('small', 'Sending…'));
 	}
 
-	/** Puts the tools on a message. */
 	#arm(target) {
-		const node = target?.closest('.msg');
+		const node = target.closest('.msg');
 		const { message } = node ?? {};
-		if (!message) return this.#tools.remove();
-		if (this.#tools.parentNode === node) return undefined;
+		if (message && this.#tools?.parentNode === node) return;
+		this.#tools?.remove();
+		if (!message) return;
 		const { app, conv } = this;
-		const mine = message.sender.id === app.me.id;
-		this.#tools.replaceChildren(button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.reply(message), 'Reply'),
-			...(mine ? [button('✎', () => app.composer.edit(message), 'Edit')] : []),
-			...(mine || conv.runs ? [button('✕', () => this.#delete(message), 'Delete')] : []));
-		return node.append(this.#tools);
+		const isMine = message.sender.id === app.me.id;
+		this.#tools = h('div.tools', { role: 'toolbar', 'aria-label': 'Actions' },
+			button('☺', () => this.#pick(message), 'React'), button('↩', () => app.composer.turn(message), 'Reply'),
+			isMine && button('✎', () => app.composer.turn(message, true), 'Edit'),
+			(isMine || conv.runs) && button('✕', () => this.#delete(message), 'Delete'),
+			button('●', () => app.markUnread(message.seq - 1), 'Unread from here'));
+		node.append(this.#tools);
 	}
 
 	#change(method, { seq }, path = '') {
 		return this.app.api.call(method, `/conversations/${this.conv.id}/messages/${seq}${path}`);
 	}
 
-	#react(message, emoji) {
-		const mine = message.reactions?.find((one) => one.emoji === emoji)?.users.includes(this.app.me.username);
-		return attempt(() => this.#change(mine ? 'DELETE' : 'PUT', message, `/reactions/${encodeURIComponent(emoji)}`));
+	#react(method, message, emoji) {
+		attempt(() => this.#change(method, message, `/reactions/${encodeURIComponent(emoji)}`));
 	}
 
 	#pick(message) {
-		const choose = (emoji) => { node.close(); this.#react(message, emoji); };
-		const node = dialog('React', h('div', { class: 'row' }, QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
-			form([['emoji', 'Another emoji', { required: true }]], 'React', async ({ emoji }) => choose(emoji)));
+		const choose = (emoji) => { closeDialogs(); this.#react('PUT', message, emoji); };
+		dialog('React', h('div.row', QUICK.map((emoji) => button(emoji, () => choose(emoji)))),
+			form([['emoji', 'Another emoji', { required: true }]], 'React', ({ emoji }) => choose(emoji)));
 	}
 
 	#delete(message) {
-		const node = dialog('Delete this message?', h('p', { dir: 'auto' }, line(message.body).slice(0, 200)),
-			form([], 'Delete', async () => { await this.#change('DELETE', message); node.close(); }));
+		dialog('Delete this message?', h('p', { dir: 'auto' }, line(message.body).slice(0, 200)),
+			form([], 'Delete', () => this.#change('DELETE', message)));
 	}
 
 	#key(event) {
@@ -226,9 +211,9 @@ export class Timeline {
 		const node = document.activeElement.closest('.msg');
 		const at = node ? all.indexOf(node) : all.length;
 		const to = { ArrowUp: Math.max(0, at - 1), ArrowDown: at + 1, Home: 0, End: all.length - 1 }[key];
-		const tool = { r: 'Reply', e: 'Edit', d: 'Delete', '+': 'React' }[key];
+		const tool = { r: 'Reply', e: 'Edit', d: 'Delete', u: 'Unread from here', '+': 'React' }[key];
 		if (to !== undefined || key === 'Escape') (all[to] ?? $('input')).focus();
-		else if (tool && node) this.#tools.querySelector(`[aria-label=${tool}]`)?.click();
+		else if (tool && node) this.#tools.querySelector(`[aria-label="${tool}"]`)?.click();
 		else return;
 		event.preventDefault();
 	}

@@ -1,6 +1,6 @@
 // A server, a browser, and people in it. playwright-core drives the system's own Chromium: it fetches no
 // browser of its own, waits for conditions by itself, and is kept up with each Chromium.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -48,6 +48,11 @@ export class Server {
       if (this.process.exitCode !== null) throw new Error(this.log);
       return (await fetch(`${this.url}/readyz`).catch(() => null))?.ok;
     });
+  }
+
+  /** What one of the operator's commands prints. */
+  command(...args) {
+    return execFileSync(SERVER, args, { env: { ...process.env, CHAT_DATA_DIR: join(this.folder, 'data') }, encoding: 'utf8' });
   }
 
   async down(signal = 'SIGTERM') {
@@ -149,10 +154,9 @@ export class Tab {
 
   async register(username) {
     const { page } = this;
-    await page.getByRole('button', { name: 'Make an account instead' }).click();
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(PASSWORD);
-    await page.getByRole('button', { name: 'Make an account', exact: true }).click();
+    await page.getByRole('button', { name: 'Make an account' }).click();
     await this.connected();
   }
 
@@ -160,7 +164,7 @@ export class Tab {
     const { page } = this;
     await page.getByLabel('Username').fill(username);
     await page.getByLabel('Password').fill(password);
-    await page.getByRole('button', { name: 'Log in', exact: true }).click();
+    await page.getByRole('button', { name: 'Log in' }).click();
     await this.connected();
   }
 

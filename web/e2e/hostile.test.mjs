@@ -44,7 +44,7 @@ describe('a hostile member', { skip: missing }, () => {
 
   const inert = async () => {
     const found = await alice.page.evaluate(() => ({
-      foreign: document.querySelectorAll('script:not([src="/page/app.js"]), iframe, object, embed, img, svg, math, style, base, video, form[action], meta[http-equiv]').length,
+      foreign: document.querySelectorAll('script:not([src="/page/main.js"]), iframe, object, embed, img, svg, math, style, base, video, form[action], meta[http-equiv]').length,
       links: [...document.querySelectorAll('a[href]')].filter(({ protocol, rel, hash, origin }) =>
         !(origin === location.origin && hash) && !(/^https?:$/.test(protocol) && rel === 'noopener noreferrer')).map((node) => node.outerHTML),
       handlers: [...document.querySelectorAll('*')].filter((node) => [...node.attributes].some(({ name }) => name.startsWith('on'))).length,

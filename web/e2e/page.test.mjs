@@ -245,19 +245,4 @@ describe('the page', { skip: missing }, () => {
     await bob.clean(assert, AWAY);
     await alice.clean(assert, AWAY);
   });
-
-  test('where registration is by invite, the invite is asked for', async () => {
-    const guarded = await Server.start({ CHAT_REGISTRATION: 'invite' });
-    try {
-      const tab = await Tab.open(guarded, await browser.context(guarded));
-      await tab.page.getByRole('button', { name: 'Make an account instead' }).click();
-      await tab.page.getByLabel('Username').fill('eve');
-      await tab.page.getByLabel('Password').fill(PASSWORD);
-      await tab.page.getByRole('button', { name: 'Make an account', exact: true }).click();
-      await tab.page.getByLabel('Invite').waitFor();
-      await tab.page.getByRole('alert').filter({ hasText: 'Registration is by invite' }).waitFor();
-    } finally {
-      await guarded.stop();
-    }
-  });
 });
