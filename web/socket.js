@@ -70,7 +70,6 @@ export class Socket {
 		this.heard = Date.now();
 		this.#probe = clearTimeout(this.#probe);
 		if (frame.type === 'ready') {
-			this.#attempt = 0;
 			this.heartbeat = frame.heartbeat_ms;
 			this.#tell('open', '');
 		}
@@ -97,6 +96,7 @@ export class Socket {
 
 	#tick() {
 		if (!this.isOpen) return;
+		this.#attempt = 0; // it holds
 		if (!this.#probe && Date.now() - this.heard > this.heartbeat) this.#ping(this.heartbeat);
 		if (this.api.isOld) this.api.refresh().then(() => this.send(frames.auth(uuid(), this.api.token)), () => {});
 	}
