@@ -125,7 +125,7 @@ export class Timeline {
 			const { seq, rev, kind, sender, sent_at, reply_to } = message;
 			const day = new Date(sent_at).toLocaleDateString([], { dateStyle: 'full' });
 			if (before.day !== day) rule(day, 'p.day');
-			if (!isNew && seq > conv.divider && kind === 'text') {
+			if (!isNew && seq > conv.divider && kind === 'text' && sender.id !== app.me.id) {
 				isNew = true;
 				rule(NEW, 'p.day.new');
 			}
