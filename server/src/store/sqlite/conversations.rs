@@ -24,29 +24,42 @@ pub(super) fn scene(db: &Connection, user: UserId, conversation: ConversationId)
     Ok(scene.ok_or(StoreError::NotFound)?)
 }
 
-/// The scene of somebody who wants to write, how they are called, and the conversation's head, in one
-/// go: this is done for every message.
+/// Somebody who may write in a conversation.
+pub(super) struct Writer {
+    pub(super) kind: ConversationKind,
+    pub(super) sender: Sender,
+    /// The conversation's `head_rev`.
+    pub(super) head: Rev,
+}
+
+/// May this user write there? All that a message needs in one go, since this is done for each.
 pub(super) fn check_writer(
     tx: &mut Tx<'_>,
     user: UserId,
     conversation: ConversationId,
-) -> Result<(Scene, Sender, Rev), Fault> {
-    let sql = "SELECT c.kind, g.visibility, m.role, u.id, u.username, u.display_name, c.head_rev
+) -> Result<Writer, Fault> {
+    let sql = "SELECT c.kind, m.role, u.id, u.username, u.display_name, c.head_rev
          FROM conversations c
          JOIN users u ON u.id = ?2
-         LEFT JOIN groups g ON g.conversation_id = c.id
          LEFT JOIN members m ON m.conversation_id = c.id AND m.user_id = ?2
          WHERE c.id = ?1 AND c.deleted_at IS NULL";
-    let found = tx.send.scene.of(tx.db, sql)?;
+    let found = tx.send.writer.of(tx.db, sql)?;
     let found = found
         .query_row([conversation.get(), user.get()], |row| {
-            let sender = Sender { id: id(row, 3)?, username: text(row, 4)?, display_name: row.get(5)? };
-            Ok((scene_row(row)?, sender, id(row, 6)?))
+            let role =
+                row.get_ref(1)?.as_str_or_null()?.map(|_| word(row, 1, Role::from_word)).transpose()?;
+            let sender = Sender { id: id(row, 2)?, username: text(row, 3)?, display_name: row.get(4)? };
+            Ok((role, Writer { kind: word(row, 0, ConversationKind::from_word)?, sender, head: id(row, 5)? }))
         })
         .optional()?;
-    let (scene, sender, head) = found.ok_or(StoreError::NotFound)?;
+    let (role, writer) = found.ok_or(StoreError::NotFound)?;
+    let scene = match role {
+        // How visible a group is matters to those outside only.
+        Some(_) => Scene { kind: writer.kind, visibility: None, role },
+        None => scene(tx.db, user, conversation)?,
+    };
     may(scene, Action::Write)?;
-    Ok((scene, sender, head))
+    Ok(writer)
 }
 
 fn scene_row(row: &Row<'_>) -> rusqlite::Result<Scene> {

@@ -23,12 +23,12 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
     }
     tx.check_space()?;
     let SendMessage { sender, conversation, reply_to, now, .. } = *send;
-    let (scene, named, head) = check_writer(tx, sender, conversation)?;
+    let writer = check_writer(tx, sender, conversation)?;
     if let Some(parent) = reply_to {
         check_parent(db, conversation, parent)?;
     }
     let mentions = mentions(db, conversation, send.body.as_str(), &send.here)?;
-    let seq = take_seq(tx, conversation, head)?;
+    let seq = take_seq(tx, conversation, writer.head)?;
     let sql = "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at, reply_to, mentions)
          VALUES (?1, ?2, ?3, ?4, 'text', ?5, ?6, ?7, ?8)";
     tx.send.insert.of(db, sql)?.execute(params![
@@ -46,7 +46,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
         seq,
         rev: seq.as_rev(),
         kind: MessageKind::Text,
-        sender: named,
+        sender: writer.sender,
         id: Some(send.id),
         body: send.body.as_str().to_owned(),
         sent_at: now,
@@ -59,7 +59,7 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
         event: None,
     };
     let mut joined = Vec::new();
-    if scene.kind == ConversationKind::Direct
+    if writer.kind == ConversationKind::Direct
         && let Some(peer) = directs::wrote(db, conversation, sender, now)?
     {
         joined.push((peer, Box::new(view(db, peer, conversation, false)?)));

@@ -21,7 +21,7 @@ pub(super) struct Tx<'db> {
 #[derive(Default)]
 pub(super) struct SendStatements<'db> {
     pub(super) known: Kept<'db>,
-    pub(super) scene: Kept<'db>,
+    pub(super) writer: Kept<'db>,
     pub(super) take_seq: Kept<'db>,
     pub(super) insert: Kept<'db>,
 }
