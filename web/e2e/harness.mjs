@@ -1,5 +1,6 @@
-// A server, a browser, and people in it. playwright-core drives the system's own Chromium: it fetches no
-// browser of its own, waits for conditions by itself, and is kept up with each Chromium.
+// A server, a browser, and people in it. playwright-core drives the system's own Chromium: it is released with
+// each Chromium, has no dependencies, fetches no browser of its own and waits for conditions by itself. A WebDriver
+// crate would need a driver beside the browser, of the same version, and waits for nothing.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

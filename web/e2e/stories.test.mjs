@@ -220,6 +220,42 @@ describe('in a group', { skip: missing }, () => {
     await badge(alice).waitFor({ state: 'detached' });
   });
 
+  test('whoever allowed it is told of what comes while they look elsewhere', async () => {
+    await alice.page.evaluate(() => {
+      window.notes = [];
+      window.Notification = class {
+        static permission = 'granted';
+
+        constructor(title, { body }) {
+          window.notes.push(`${title}: ${body}`);
+          window.note = this;
+        }
+
+        close() {
+          window.notes.push('closed');
+        }
+      };
+    });
+    const notes = () => alice.page.evaluate(() => window.notes);
+    await say(bob, 'seen at once, @alice');
+    await alice.sees('seen at once, @alice');
+    await look(alice, false);
+    await say(bob, 'while away, @alice');
+    await badge(alice).waitFor();
+    assert.deepEqual(await notes(), ['bob, #general: while away, @alice']);
+    const set = async (level) => server.call(await token(), 'PUT', `/conversations/${id}/settings`, { level });
+    await set('nothing');
+    await say(bob, 'in a quiet place, @alice');
+    await badge(alice).filter({ hasText: '2' }).waitFor();
+    await alice.write('bob');
+    await alice.page.evaluate(() => window.note.onclick());
+    await alice.shows('#general');
+    assert.deepEqual((await notes()).slice(1), ['closed']);
+    await set('all');
+    await look(alice, true);
+    await badge(alice).waitFor({ state: 'detached' });
+  });
+
   test('a quoted message far away is gone to, and history read from there in both directions', async () => {
     const { seq } = await say(bob, 'far 0');
     for (let n = 1; n < 160; n += 1) await say(bob, `far ${n}`);
