@@ -4,7 +4,7 @@ use crate::admin::{self, Command as Request};
 use crate::app::{DataDir, Server, StartError, offline};
 use crate::clock::now_ms;
 use crate::config::{self, Config, Loaded, Values};
-use crate::listener::Drain;
+use crate::listener::{Drain, Inherited};
 use crate::logging;
 use crate::restore::restore;
 use crate::store::sqlite::new_epoch;
@@ -128,7 +128,15 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
         return say(&config::example());
     }
     let leaf = deepest(&matches);
-    let Loaded { config, warnings } = match load(leaf) {
+    let inherited = match matches.subcommand() {
+        None | Some(("serve", _)) => Inherited::take(),
+        Some(_) => Ok(None),
+    };
+    let inherited = match inherited {
+        Ok(inherited) => inherited,
+        Err(error) => return fail(&error.to_string(), FAILURE),
+    };
+    let Loaded { config, warnings } = match load(leaf, inherited.as_ref()) {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in problems {
@@ -147,7 +155,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
     };
     match matches.subcommand() {
         None | Some(("serve", _)) => {
-            let code = runtime.block_on(serve(config));
+            let code = runtime.block_on(serve(config, inherited));
             // A check or a copy of the whole database may still be reading: nobody waits for it any more.
             runtime.shutdown_background();
             code
@@ -174,9 +182,12 @@ fn argument(matches: &ArgMatches, name: &str) -> String {
     matches.get_one::<String>(name).cloned().unwrap_or_default()
 }
 
-fn load(matches: &ArgMatches) -> Result<Loaded, Vec<String>> {
+fn load(matches: &ArgMatches, inherited: Option<&Inherited>) -> Result<Loaded, Vec<String>> {
     let mut values = Values::default();
     let mut problems = Vec::new();
+    if let Some(socket) = inherited {
+        values.inherited(socket.address());
+    }
     values.flags(matches);
     values.environment(|name| std::env::var(name).ok());
     let file = matches.get_one::<String>("config").cloned().or_else(|| std::env::var("CHAT_CONFIG").ok());
@@ -195,11 +206,15 @@ fn load(matches: &ArgMatches) -> Result<Loaded, Vec<String>> {
     }
 }
 
-async fn serve(config: Config) -> u8 {
+async fn serve(config: Config, inherited: Option<Inherited>) -> u8 {
     if let Err(problem) = logging::init(&config.log, config.log_format) {
         return fail(&problem.to_string(), USAGE);
     }
-    let server = match Server::start(config, None).await {
+    let listener = match inherited.map(Inherited::listener).transpose() {
+        Ok(listener) => listener,
+        Err(error) => return fail(&error.to_string(), FAILURE),
+    };
+    let server = match Server::start(config, listener).await {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string(), error.exit_code()),
     };

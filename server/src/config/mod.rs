@@ -150,6 +150,12 @@ impl Values {
         self.0.entry(setting.name).or_insert((value, place));
     }
 
+    /// Takes the address of a socket that was handed over: it is where the server listens, whatever else says.
+    pub fn inherited(&mut self, address: SocketAddr) {
+        let place = "the socket that was handed over (LISTEN_FDS)".to_owned();
+        self.0.insert("listen", (address.to_string(), place));
+    }
+
     /// Takes what was given on the command line.
     pub fn flags(&mut self, matches: &clap::ArgMatches) {
         for setting in SETTINGS {

@@ -61,6 +61,7 @@ where
         let edge = Edge { routes, rules: Arc::clone(&rules), socket, is_tls, guard, pace: Arc::clone(&pace) };
         let mut connection = pin!(builder().serve_connection(io, edge).with_upgrades());
         let mut overdue = pin!(pace.overdue(rules.options.head_timeout, rules.options.idle_timeout));
+        let mut leaving = pin!(leaving(&drain, &pace, rules.options.first_words));
         let mut is_draining = false;
         loop {
             tokio::select! {
@@ -74,13 +75,20 @@ where
                     rules.counters.silent.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
-                () = drain.started(), if !is_draining => {
+                () = leaving.as_mut(), if !is_draining => {
                     is_draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
     }
+}
+
+/// Returns when a connection is to end after what it is about: when the server stops. One that was just opened may
+/// say what it came for, so that nobody is cut while one process takes over from another.
+async fn leaving(drain: &Drain, pace: &Pace, first_words: Duration) {
+    drain.started().await;
+    let _ = tokio::time::timeout(first_words, pace.spoken()).await;
 }
 
 /// hyper's part; its own timer stays off, [`Pace`] keeps the time.
@@ -105,17 +113,21 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The TLS handshake, if there is to be one. None when it failed, took too long, or we are stopping.
+/// The TLS handshake, if there is to be one. None when it failed, or took too long, also for a stop.
 async fn secure(stream: TcpStream, rules: &Rules, drain: &Drain) -> Option<Transport> {
     let Some(tls) = &rules.options.tls else { return Some(Transport::Plain(stream)) };
     let handshake = tokio::time::timeout(rules.options.handshake_timeout, tls.acceptor().accept(stream));
+    let stopping = async {
+        drain.started().await;
+        tokio::time::sleep(rules.options.first_words).await;
+    };
     let error = tokio::select! {
         done = handshake => match done {
             Ok(Ok(stream)) => return Some(Transport::Tls(Box::new(stream))),
             Ok(Err(error)) => error,
             Err(late) => late.into(),
         },
-        () = drain.started() => return None,
+        () = stopping => return None,
     };
     rules.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
     tracing::debug!(%error, "a TLS handshake failed");

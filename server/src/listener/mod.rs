@@ -11,6 +11,7 @@ mod bind;
 mod connection;
 mod drain;
 mod edge;
+mod inherit;
 mod pace;
 mod peer;
 mod permits;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use bind::{BindError, bind};
 pub use drain::{Drain, DrainHandle};
+pub use inherit::{InheritError, Inherited};
 pub use peer::Peer;
 pub use permits::ConnectionGuard;
 pub use tls::{TlsError, TlsReloader};
@@ -68,6 +70,8 @@ pub struct ListenerOptions {
     pub handshake_timeout: Duration,
     /// From a complete head to its answer, the body's arrival included.
     pub request_deadline: Duration,
+    /// From the begin of the drain until a connection that has said nothing yet is closed.
+    pub first_words: Duration,
     /// From the begin of the drain until whatever is left is cut.
     pub drain_grace: Duration,
     /// What happens is counted here.
@@ -86,6 +90,7 @@ impl Default for ListenerOptions {
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(5),
             request_deadline: Duration::from_secs(30),
+            first_words: Duration::from_secs(1),
             drain_grace: Duration::from_secs(10),
             counters: Arc::default(),
         }

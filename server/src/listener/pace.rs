@@ -15,10 +15,12 @@ use tokio::sync::Notify;
 
 /// No request is under way.
 const IDLE: u8 = 0;
-/// A head is expected: the first one, or one of which bytes have come.
+/// A head is expected, of which bytes have come.
 const HEAD: u8 = 1;
 /// A request is being answered.
 const BUSY: u8 = 2;
+/// The first head is expected; nothing has come yet.
+const NEW: u8 = 3;
 
 /// How far a connection is. One task waits in [`Pace::overdue`], any may report.
 #[derive(Debug)]
@@ -26,18 +28,31 @@ pub(super) struct Pace {
     phase: AtomicU8,
     /// The waiting has to begin anew.
     moved: Notify,
+    /// The first bytes have come.
+    spoke: Notify,
 }
 
 impl Pace {
     /// Of a new connection: it has to say something soon.
     pub(super) fn new() -> Self {
-        Self { phase: AtomicU8::new(HEAD), moved: Notify::new() }
+        Self { phase: AtomicU8::new(NEW), moved: Notify::new(), spoke: Notify::new() }
     }
 
     /// Bytes have come.
     pub(super) fn received(&self) {
-        if self.phase.compare_exchange(IDLE, HEAD, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        let now_head =
+            |phase| self.phase.compare_exchange(phase, HEAD, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if now_head(IDLE) {
             self.moved.notify_one();
+        } else if now_head(NEW) {
+            self.spoke.notify_one();
+        }
+    }
+
+    /// Returns when something has come at all. For one task.
+    pub(super) async fn spoken(&self) {
+        while self.phase.load(Ordering::Acquire) == NEW {
+            self.spoke.notified().await;
         }
     }
 
@@ -75,7 +90,7 @@ impl Pace {
     fn limit(&self, head: Duration, idle: Duration) -> Option<Duration> {
         match self.phase.load(Ordering::Acquire) {
             IDLE => Some(idle),
-            HEAD => Some(head),
+            NEW | HEAD => Some(head),
             _ => None,
         }
     }

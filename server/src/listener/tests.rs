@@ -81,6 +81,7 @@ fn unhurried() -> ListenerOptions {
         idle_timeout: NEVER,
         handshake_timeout: NEVER,
         request_deadline: NEVER,
+        first_words: NEVER,
         drain_grace: NEVER,
         ..ListenerOptions::default()
     }
@@ -321,6 +322,26 @@ async fn a_drain_answers_what_is_under_way_and_closes_the_rest() {
     let answer = until_closed(&mut slow).await;
     assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
     patiently(server.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_hears_whoever_has_just_come() {
+    for speaks in [true, false] {
+        let first_words = if speaks { NEVER } else { SOON };
+        let server = start(service_fn(route), ListenerOptions { first_words, ..unhurried() });
+        let mut new = server.connect().await;
+        // A finished exchange shows that the one before was accepted.
+        server.exchange(&get_once("/")).await;
+        server.drain.start();
+        patiently(async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
+        if speaks {
+            new.write_all(get("/", "").as_bytes()).await.unwrap();
+            assert!(until_closed(&mut new).await.ends_with("hello"));
+        } else {
+            assert_eq!(until_closed(&mut new).await, "");
+        }
+        patiently(server.task).await.unwrap();
+    }
 }
 
 #[tokio::test]

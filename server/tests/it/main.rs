@@ -12,6 +12,7 @@ mod damage;
 mod docs;
 mod extras;
 mod frames;
+mod handover;
 mod harness;
 mod http;
 mod logins;
