@@ -95,7 +95,7 @@ mod tests {
         let (client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
         drop(client.unwrap());
         let (socket, _) = accepted.unwrap();
-        let size = socket2::SockRef::from(&socket).send_buffer_size().unwrap();
+        let size = SockRef::from(&socket).send_buffer_size().unwrap();
         // The kernel doubles what is asked for, for its own book-keeping.
         assert!((SEND_BUFFER..=2 * SEND_BUFFER).contains(&size), "{size}");
     }
