@@ -1,6 +1,6 @@
 //! The form that lets somebody in.
 
-use super::{Pen, composer, inside};
+use super::{Pen, broken, composer, inside};
 use crate::state::form::Code;
 use crate::state::{Form, FormField, State};
 use ratatui::layout::{Position, Rect};
@@ -89,17 +89,12 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
     button(pen, y + 1, FormField::Switch, switch);
     if let Some((_, detail)) = &form.error {
         // An error may be a sentence or two: it has two rows.
-        let spans = [crate::text::Span::plain(chat_shared::display::SafeText::line(detail))];
-        let rows = crate::text::wrap::wrap_line(&spans, columns, 0);
-        for (y, row) in (y + 2..inner.bottom()).zip(rows) {
-            let mut at = x;
-            for segment in row.segments() {
-                at = pen.segment(Position::new(at, y), columns, segment, theme.bad);
-            }
-        }
+        let mut rows = broken(detail, columns);
+        rows.truncate(usize::from(inner.bottom().saturating_sub(y + 2)));
+        pen.rows(Position::new(x, y + 2), &rows, theme.bad);
     }
     let hint = if form.back {
-        "Tab moves · Enter goes on · Esc back to the chat · Ctrl-q quits"
+        "Tab moves · Enter goes on · Esc back · Ctrl-q quits"
     } else {
         "Tab moves · Enter goes on · Ctrl-q quits"
     };

@@ -1,6 +1,6 @@
 //! The messages of the open conversation, and the line above them.
 
-use super::Pen;
+use super::{Pen, broken};
 use crate::layout::message::{GUTTER, RowKind, Scene};
 use crate::layout::timeline::Visible;
 use crate::state::{Scroll, State, name_of, rooms};
@@ -101,14 +101,11 @@ fn empty(state: &State, area: Rect, pen: &mut Pen<'_>) {
         Some(_) if super::status::is_offline(state) => "Nothing of this conversation is on this machine yet.",
         Some(_) => "loading…",
     };
-    if area.height > 0 {
-        pen.fixed(
-            Position::new(area.x + 2, area.y + area.height / 2),
-            area.width.saturating_sub(3),
-            text,
-            state.theme.dim,
-        );
-    }
+    let rows = broken(text, area.width.saturating_sub(4));
+    let used = u16::try_from(rows.len()).unwrap_or(area.height);
+    let shown = rows.len().min(usize::from(area.height));
+    let top = area.y + area.height.saturating_sub(used) / 2;
+    pen.rows(Position::new(area.x + 2, top), &rows[..shown], state.theme.dim);
 }
 
 fn row(state: &State, scene: &Scene<'_>, visible: &Visible, area: Rect, pen: &mut Pen<'_>) {

@@ -1,0 +1,50 @@
+//! Questions, and what is seen of them.
+
+use crate::harness::{Script, arrives, script};
+
+/// The text inside the box of a question, without its borders and white space.
+fn boxed(script: &Script) -> String {
+    let screen = script.screen();
+    let inside = screen.lines().filter_map(|line| {
+        let (_, rest) = line.split_once('│').filter(|_| line.matches('│').count() >= 2)?;
+        rest.rsplit_once('│').map(|(inside, _)| inside.trim().to_owned())
+    });
+    inside.collect()
+}
+
+#[test]
+fn a_link_is_shown_in_full_before_it_is_opened() {
+    let link = format!("https://example.org/{}?to=evil.example", "way/".repeat(30));
+    for size in [(40, 12), (80, 24)] {
+        let mut script = Script::demo(size.0, size.1);
+        arrives(&mut script, &link);
+        script.press("<ctrl-s>o");
+        assert!(boxed(&script).contains(&link), "{}", script.screen());
+        assert!(script.shows("y open · n no"), "{}", script.screen());
+    }
+    // One that is longer than the screen says that it goes on, and leaves the answers in sight.
+    let mut script = Script::demo(40, 12);
+    arrives(&mut script, &format!("https://example.org/{}", "x".repeat(2_000)));
+    script.press("<ctrl-s>o");
+    assert!(script.shows("…") && script.shows("y open · n no"), "{}", script.screen());
+}
+
+#[test]
+fn a_question_is_read_whole_on_a_small_screen() {
+    let mut script = Script::demo(40, 12);
+    script.press("/logout<enter>");
+    assert!(script.shows("on this machine."), "{}", script.screen());
+    script.press("n");
+    script.event(chat_tui::event::Event::Paste("1\n2\n3\n4\n".into()));
+    for answer in ["s send", "e edit", "c as code", "n cancel"] {
+        assert!(script.shows(answer), "{answer}: {}", script.screen());
+    }
+}
+
+#[test]
+fn a_box_without_a_title_has_a_whole_border() {
+    let mut script = script();
+    script.press("<ctrl-q>");
+    assert!(script.shows("╭───"), "{}", script.screen());
+    assert!(!script.shows("╭─  "), "{}", script.screen());
+}
