@@ -172,6 +172,15 @@ fn reactions_are_added_and_taken_back() {
 }
 
 #[test]
+fn what_is_named_in_full_is_found_before_what_resembles_it() {
+    for (name, emoji) in [("heart", "❤️ 1"), ("x", "❌ 1"), ("eyes", "👀 1")] {
+        let mut script = script();
+        script.press("hi<enter><esc>+").press(name).press("<enter>");
+        assert!(script.shows(emoji), "{name}: {}", script.screen());
+    }
+}
+
+#[test]
 fn a_message_is_deleted_only_after_a_yes() {
     let mut script = script();
     script.press("oops<enter><esc>dn");
