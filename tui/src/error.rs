@@ -39,7 +39,7 @@ pub enum ClientError {
         detail: String,
     },
     /// Nobody is logged in.
-    #[error("not logged in. Run: chat-tui login --server URL --username NAME")]
+    #[error("not logged in. Run: chat-tui login --server URL --username NAME (without an account: register)")]
     NotLoggedIn,
     /// What was typed is wrong.
     #[error("{0}")]

@@ -102,7 +102,7 @@ pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
         Command::Role(name, role) => {
             if let Some(id) = group(state) {
                 let done = say(format!("@{name} is {role} now."));
-                out.push(state.errand(Call::PutMember(id, name, Some(role)), done));
+                out.push(state.errand(Call::SetRole(id, name, role), done));
             }
         }
         Command::DeleteGroup => {

@@ -101,7 +101,7 @@ pub(super) fn answer(state: &mut State, answer: Answer, out: &mut Vec<Effect>) {
         }
         Answer::Invite(id, name) => {
             let done = Errand::Say(format!("@{name} is added."));
-            out.push(state.errand(Call::PutMember(id, name, None), done));
+            out.push(state.errand(Call::AddMember(id, name), done));
         }
         Answer::EndSession(id) => {
             out.push(state.errand(Call::EndSession(id), Errand::Say("that session has ended.".into())));
