@@ -35,6 +35,8 @@ pub struct Place {
     pub selected: Option<Item>,
     /// What is after this is new: a line stands above it.
     pub divider: Option<Seq>,
+    /// The line above what is new that has been in view already.
+    pub seen_divider: Option<Seq>,
     /// Marked unread from here by hand: looking at it does not read it.
     pub hold_unread: bool,
     /// What is being written.

@@ -74,7 +74,7 @@ fn chat(state: &State, pen: &mut Pen<'_>) {
         members::draw(state, area, pen);
         pen.vertical(area.x - 1, area.y, area.height);
     }
-    timeline::header(state, areas.header, pen);
+    timeline::header(state, &areas, pen);
     timeline::draw(state, areas.messages, pen);
     composer::draw(state, &areas, pen);
     status::draw(state, areas.status, pen);

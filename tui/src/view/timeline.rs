@@ -1,9 +1,12 @@
 //! The messages of the open conversation, and the line above them.
 
 use super::{Pen, broken};
+use crate::action::Action;
+use crate::layout::Areas;
 use crate::layout::message::{GUTTER, RowKind, Scene};
 use crate::layout::timeline::Visible;
-use crate::state::{Scroll, State, name_of, rooms};
+use crate::state::place::Place;
+use crate::state::{Item, Scroll, State, name_of, rooms};
 use crate::text::width;
 use crate::text::wrap::Part;
 use chat_shared::api::ConversationKind;
@@ -15,9 +18,9 @@ pub(crate) fn text_column(scene: &Scene<'_>) -> u16 {
     if scene.columns.name == 0 { 2 } else { scene.columns.name + 3 }
 }
 
-/// Name, topic, members.
-pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let theme = &state.theme;
+/// Name, topic, members; in place of the last, where new messages begin above what is seen.
+pub(super) fn header(state: &State, areas: &Areas, pen: &mut Pen<'_>) {
+    let (theme, area) = (&state.theme, areas.header);
     let Some(conversation) = state.conversation() else { return };
     let end = area.right();
     let mut x = pen.line(
@@ -27,6 +30,15 @@ pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
         theme.title,
     );
     let mut right = end.saturating_sub(1);
+    let mut at_right = |pen: &mut Pen<'_>, columns: u16, text: &str| {
+        right = match begins_above(state, areas.messages) {
+            true => {
+                let key = state.config.keymap.key_of(Action::FirstUnread).unwrap_or_default();
+                pen.right(right, area.y, area.width / 2, &format!("↑ new ({key})"), theme.mention)
+            }
+            false => pen.right(right, area.y, columns, text, theme.dim),
+        };
+    };
     let muted = rooms::is_muted(conversation, state.now);
     let about = match (conversation.kind, &conversation.peer) {
         (ConversationKind::Direct, Some(peer)) => {
@@ -44,7 +56,7 @@ pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
             } else {
                 peer.display_name.clone()
             };
-            right = pen.right(right, area.y, area.width / 2, &own, theme.dim);
+            at_right(pen, area.width / 2, &own);
             display
         }
         _ => {
@@ -52,7 +64,7 @@ pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
                 1 => "1 member".to_owned(),
                 count => format!("{count} members"),
             };
-            right = pen.right(right, area.y, area.width / 3, &count, theme.dim);
+            at_right(pen, area.width / 3, &count);
             conversation.topic.clone().unwrap_or_default()
         }
     };
@@ -79,7 +91,7 @@ pub(super) fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Scroll::At(..) = scene.place.scroll {
         let below = scene.conversation.unread;
         let newer = if below > 0 { format!("↓ {} new ", rooms::count(below)) } else { "↓ ".to_owned() };
-        let key = state.config.keymap.key_of(crate::action::Action::ScrollBottom).unwrap_or_default();
+        let key = state.config.keymap.key_of(Action::ScrollBottom).unwrap_or_default();
         let text = format!(" {newer}({key}) ");
         let style = if below > 0 { theme.mention } else { theme.dim };
         pen.right(
@@ -90,6 +102,14 @@ pub(super) fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
             style.add_modifier(Modifier::REVERSED),
         );
     }
+}
+
+/// Is the line above what is new out of sight, above the view, and has it been there all the time?
+fn begins_above(state: &State, messages: Rect) -> bool {
+    let unseen = |place: &Place| place.divider.filter(|divider| place.seen_divider != Some(*divider));
+    let Some(read) = state.place().and_then(unseen) else { return false };
+    let Some(scene) = Scene::open(state, messages.width) else { return false };
+    matches!(scene.visible(messages.height).first(), Some(Visible { item: Item::Message(first), .. }) if *first > read)
 }
 
 fn empty(state: &State, area: Rect, pen: &mut Pen<'_>) {
