@@ -68,7 +68,7 @@ fn context(state: &State, area: Rect, pen: &mut Pen<'_>) {
         Some((format!(" ↪ replying to {name}: {short} · {esc} "), theme.key))
     } else if let Some((at, _)) = &place.recalled {
         Some((format!(" earlier input {} of {} ", at + 1, place.entered.len()), theme.dim))
-    } else if place.selected.is_some() {
+    } else if let Some(item) = place.selected {
         let keys = [
             Action::Reply,
             Action::React,
@@ -80,6 +80,7 @@ fn context(state: &State, area: Rect, pen: &mut Pen<'_>) {
         ];
         let hints: Vec<String> = keys
             .iter()
+            .filter(|action| state.offers(item, **action))
             .filter_map(|action| Some(format!("{} {}", state.config.keymap.key_of(*action)?, action.short())))
             .collect();
         Some((format!(" {} ", hints.join(" · ")), theme.key))

@@ -181,6 +181,31 @@ fn what_is_named_in_full_is_found_before_what_resembles_it() {
 }
 
 #[test]
+fn only_what_can_be_done_with_a_message_is_offered() {
+    let offered = |script: &mut Script| {
+        script.press("<enter>");
+        let Some(Overlay::List(list)) = script.state.overlays.last() else { panic!("no list") };
+        let rows: Vec<String> = list.rows.iter().map(|row| row.detail.clone()).collect();
+        script.press("<esc>");
+        rows.concat()
+    };
+    let mut script = Script::demo(120, 36);
+    arrives(&mut script, "look: https://example.org/");
+    let id = script.id("#general");
+    let mut conversation = script.state.rooms.get(id).unwrap().clone();
+    conversation.role = chat_shared::api::Role::Member;
+    script.tell(Update::Conversation(Box::new(conversation)));
+    script.press("<ctrl-s>");
+    assert_eq!(offered(&mut script), "r+=yYovu>");
+    assert!(script.shows("r reply · + react · y copy"), "{}", script.screen());
+    script.press("<esc>mine<enter><ctrl-s>");
+    assert_eq!(offered(&mut script), "r+=edyYvu>");
+    assert!(script.shows("e edit · d delete"), "{}", script.screen());
+    script.press("dy");
+    assert_eq!(offered(&mut script), "Yvu");
+}
+
+#[test]
 fn a_message_is_deleted_only_after_a_yes() {
     let mut script = script();
     script.press("oops<enter><esc>dn");
