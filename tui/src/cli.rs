@@ -130,17 +130,6 @@ enum Command {
         /// With or without #
         name: String,
     },
-    /// Print the completions for a shell
-    Completions {
-        /// bash, elvish, fish, powershell or zsh
-        shell: clap_complete::Shell,
-    },
-    /// Write the man pages into a directory
-    Man {
-        /// Made if it is not there
-        #[arg(default_value = ".", value_name = "DIR")]
-        directory: std::path::PathBuf,
-    },
     /// Make a group
     Create {
         /// With or without #
@@ -151,6 +140,17 @@ enum Command {
         /// Not listed; people are added
         #[arg(long)]
         private: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// Made if it is not there
+        #[arg(default_value = ".", value_name = "DIR")]
+        directory: std::path::PathBuf,
     },
 }
 
