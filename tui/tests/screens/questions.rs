@@ -1,6 +1,7 @@
 //! Questions, and what is seen of them.
 
 use crate::harness::{Script, arrives, script};
+use chat_tui::state::{Overlay, Screen};
 
 /// The text inside the box of a question, without its borders and white space.
 fn boxed(script: &Script) -> String {
@@ -47,4 +48,44 @@ fn a_box_without_a_title_has_a_whole_border() {
     script.press("<ctrl-q>");
     assert!(script.shows("╭───"), "{}", script.screen());
     assert!(!script.shows("╭─  "), "{}", script.screen());
+}
+
+#[test]
+fn the_settings_are_named_as_in_the_file() {
+    let mut script = Script::demo(80, 24);
+    script.press("/theme 16<enter>/settings<enter>");
+    let Some(Overlay::List(list)) = script.state.overlays.last() else { panic!("no list") };
+    let value = |name| list.rows.iter().find(|row| row.label == name).map(|row| row.detail.as_str());
+    assert_eq!((value("theme"), value("notify")), (Some("16"), Some("auto")));
+}
+
+#[test]
+fn an_empty_chat_says_on_every_screen_how_to_begin() {
+    for columns in [30, 40, 80] {
+        let mut script = Script::empty(columns, 12);
+        script.state.screen = Screen::Chat;
+        for way in ["/join", "/create", "/msg"] {
+            assert!(script.shows(way), "{columns}: {}", script.screen());
+        }
+        script.press("<f1>");
+        assert!(script.shows("Help"));
+    }
+}
+
+#[test]
+fn the_form_says_what_is_wrong_and_with_what() {
+    let mut script = Script::empty(80, 24);
+    for (keys, error) in [
+        ("<enter>", "the name is missing"),
+        ("alice<enter><enter>", "the password is missing"),
+        ("<tab><tab><enter>short<enter>short<enter>", "the password needs at least 10 characters"),
+        ("<ctrl-u>long enough<tab><ctrl-u>another one<enter>", "the two passwords differ"),
+    ] {
+        script.press(keys);
+        assert!(script.shows(error), "{error}: {}", script.screen());
+    }
+    let mut script = Script::empty(80, 24);
+    let Screen::Form(form) = &mut script.state.screen else { panic!("no form") };
+    form.back = true;
+    assert!(script.shows("Esc back · Ctrl-q quits"), "{}", script.screen());
 }
