@@ -282,4 +282,6 @@ pub enum Asked {
     OldPassword,
     /// The next one, after the present.
     NewPassword(String),
+    /// The next one again, after the present and the next: what is typed unseen is typed twice.
+    NewPasswordAgain(String, String),
 }

@@ -120,6 +120,8 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
         Update::LoggedOut(reason) => {
             // What was being written waits for the next log-in.
             super::flush(state, out);
+            let kept = if state.kept { " What you have written is kept for the next log-in." } else { "" };
+            let reason = format!("{}.{kept}", reason.trim_end_matches('.'));
             let form = Form::again_for(&state.server, &state.me, reason);
             state.leave_server(form);
             out.push(Effect::Stop);

@@ -1,6 +1,7 @@
 //! Questions, and what is seen of them.
 
 use crate::harness::{Script, arrives, script};
+use chat_tui::client::{Call, Request, Update};
 use chat_tui::state::{Overlay, Screen};
 
 /// The text inside the box of a question, without its borders and white space.
@@ -88,4 +89,37 @@ fn the_form_says_what_is_wrong_and_with_what() {
     let Screen::Form(form) = &mut script.state.screen else { panic!("no form") };
     form.back = true;
     assert!(script.shows("Esc back · Ctrl-q quits"), "{}", script.screen());
+}
+
+#[test]
+fn a_new_password_is_typed_twice_and_long_enough_before_it_is_set() {
+    let mut script = script();
+    let set = |script: &mut Script| script.requests().into_iter().find(|r| matches!(r, Request::Call(..)));
+    script.press("/password<enter>the old one<enter>");
+    script.requests();
+    script.press("short<enter>");
+    assert!(script.note().contains("at least 10 characters"), "{}", script.note());
+    script.press("the next one<enter>the nxet one<enter>");
+    assert!(script.note().contains("the two passwords differ"), "{}", script.note());
+    assert_eq!(set(&mut script), None);
+    script.press("the next one<enter>the next one<enter>");
+    let call = Call::ChangePassword("the old one".into(), "the next one".into());
+    assert!(matches!(set(&mut script), Some(Request::Call(_, set)) if set == call));
+    assert!(script.state.overlays.is_empty());
+}
+
+#[test]
+fn a_session_that_has_ended_leads_to_the_form_and_says_what_becomes_of_the_text() {
+    let mut script = script();
+    script.press("half a sentence");
+    script.requests();
+    script.tell(Update::LoggedOut("the session ended".into()));
+    assert!(
+        script
+            .requests()
+            .iter()
+            .any(|r| matches!(r, Request::SaveDraft(_, draft) if draft.text == "half a sentence"))
+    );
+    assert!(script.shows("the session ended. What you have written is kept"), "{}", script.screen());
+    assert!(script.shows("alice"));
 }
