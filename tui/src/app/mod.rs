@@ -26,6 +26,7 @@ use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Events that are taken before the screen is drawn: enough that a flood is drawn seldom, few enough
 /// that a key is seen soon.
@@ -58,15 +59,12 @@ pub async fn start(
     mistakes: Vec<String>,
     options: Options,
 ) -> Result<(), ClientError> {
-    let theme = config.theme.resolve(
-        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        true_color(),
-        light_background(),
-    );
-    let auto = ThemeName::Auto.resolve(false, true_color(), light_background());
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let resolved = |theme: ThemeName| theme.resolve(no_color, true_color(), light_background());
+    let (theme, auto) = (resolved(config.theme), resolved(ThemeName::Auto));
     let zone = if options.demo { TimeZone::UTC } else { TimeZone::system() };
     let mut state = State::new(config, theme, zone, terminal::size());
-    state.auto_theme = if config_is_auto(&state) { theme } else { auto };
+    state.auto_theme = auto;
     state.now = now();
     // Of several notes only the last is seen at once.
     let summary = match &mistakes[..] {
@@ -88,6 +86,7 @@ pub async fn start(
         source,
         home,
         insecure: options.insecure,
+        entering: None,
         told,
         tell,
         title: String::new(),
@@ -104,10 +103,6 @@ fn failed(error: io::Error) -> ClientError {
 fn servers(home: Option<&Home>) -> Vec<(String, String)> {
     let logins = home.and_then(|home| crate::credentials::read(home).ok()).unwrap_or_default();
     logins.servers.into_iter().map(|(server, login)| (server, login.username)).collect()
-}
-
-fn config_is_auto(state: &State) -> bool {
-    state.config.theme == ThemeName::Auto
 }
 
 /// What the terminal says it can.
@@ -153,6 +148,8 @@ struct App {
     source: Source,
     home: Option<Home>,
     insecure: bool,
+    /// A log-in that is under way.
+    entering: Option<JoinHandle<()>>,
     /// Where tasks of ours tell what came of them.
     told: mpsc::UnboundedSender<Event>,
     tell: mpsc::UnboundedReceiver<Event>,

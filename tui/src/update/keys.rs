@@ -161,8 +161,10 @@ fn cancel(state: &mut State, out: &mut Vec<Effect>) {
     if state.overlays.pop().is_some() {
         return;
     }
-    if let Screen::Form(form) = &state.screen {
-        if form.back {
+    if let Screen::Form(form) = &mut state.screen {
+        if form.busy {
+            form::give_up(form, out);
+        } else if form.back {
             commands::back_to_chat(state, out);
         }
         return;
@@ -194,6 +196,9 @@ fn interrupt(state: &mut State, out: &mut Vec<Effect>) {
         return;
     }
     if let Screen::Form(form) = &mut state.screen {
+        if form.busy {
+            return form::give_up(form, out);
+        }
         return match form.focused_editor().filter(|editor| !editor.is_empty()) {
             Some(editor) => editor.set_text(""),
             None => questions::ask_quit(state, out),

@@ -81,7 +81,7 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
         pen.fixed(Position::new(x, y), columns.saturating_sub(LABEL + 2), text, style);
     };
     let (submit, switch) = match (form.busy, form.register) {
-        (true, _) => ("…", "  "),
+        (true, _) => ("asking the server…", "Esc gives it up"),
         (false, true) => ("Register", "I have an account already"),
         (false, false) => ("Log in", "I have no account yet"),
     };

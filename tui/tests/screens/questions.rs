@@ -2,6 +2,8 @@
 
 use crate::harness::{Script, arrives, script};
 use chat_tui::client::{Call, Request, Update};
+use chat_tui::effect::Effect;
+use chat_tui::event::{Event, LoggedIn};
 use chat_tui::state::{Overlay, Screen};
 
 /// The text inside the box of a question, without its borders and white space.
@@ -37,7 +39,7 @@ fn a_question_is_read_whole_on_a_small_screen() {
     script.press("/logout<enter>");
     assert!(script.shows("on this machine."), "{}", script.screen());
     script.press("n");
-    script.event(chat_tui::event::Event::Paste("1\n2\n3\n4\n".into()));
+    script.event(Event::Paste("1\n2\n3\n4\n".into()));
     for answer in ["s send", "e edit", "c as code", "n cancel"] {
         assert!(script.shows(answer), "{answer}: {}", script.screen());
     }
@@ -122,4 +124,27 @@ fn a_session_that_has_ended_leads_to_the_form_and_says_what_becomes_of_the_text(
     );
     assert!(script.shows("the session ended. What you have written is kept"), "{}", script.screen());
     assert!(script.shows("alice"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_and_the_form_stays_as_it_was() {
+    let filled = |script: &mut Script| {
+        script.press("alice<tab>a long password<enter>");
+        assert!(script.shows("asking the server…") && script.shows("Esc gives it up"), "{}", script.screen());
+    };
+    for key in ["<esc>", "<ctrl-c>"] {
+        let mut script = Script::empty(80, 24);
+        filled(&mut script);
+        // Nothing is changed meanwhile.
+        script.press("x<tab><tab><enter>").press(key);
+        assert_eq!(script.effects.last(), Some(&Effect::GiveUpLogIn));
+        let Screen::Form(form) = &script.state.screen else { panic!("no form") };
+        assert!(!form.busy && !form.register);
+        assert_eq!((form.username.text(), form.password.text()), ("alice", "a long password"));
+        // Too late.
+        let late = LoggedIn { server: "http://127.0.0.1:1".into(), username: "alice".into() };
+        script.effects.clear();
+        script.event(Event::LoggedIn(Ok(late)));
+        assert_eq!(script.effects, []);
+    }
 }
