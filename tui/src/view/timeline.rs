@@ -9,7 +9,7 @@ use crate::state::place::Place;
 use crate::state::{Item, Scroll, State, name_of, rooms};
 use crate::text::width;
 use crate::text::wrap::Part;
-use chat_shared::api::ConversationKind;
+use chat_shared::api::{Conversation, ConversationKind};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
@@ -22,58 +22,43 @@ pub(crate) fn text_column(scene: &Scene<'_>) -> u16 {
 pub(super) fn header(state: &State, areas: &Areas, pen: &mut Pen<'_>) {
     let (theme, area) = (&state.theme, areas.header);
     let Some(conversation) = state.conversation() else { return };
-    let end = area.right();
-    let mut x = pen.line(
-        Position::new(area.x + 1, area.y),
-        area.width.saturating_sub(2),
-        &name_of(conversation),
-        theme.title,
-    );
-    let mut right = end.saturating_sub(1);
-    let mut at_right = |pen: &mut Pen<'_>, columns: u16, text: &str| {
-        right = match begins_above(state, areas.messages) {
-            true => {
-                let key = state.config.keymap.key_of(Action::FirstUnread).unwrap_or_default();
-                pen.right(right, area.y, area.width / 2, &format!("↑ new ({key})"), theme.mention)
-            }
-            false => pen.right(right, area.y, columns, text, theme.dim),
-        };
+    let (about, at_right) = beside_name(state, conversation);
+    let (at_right, style) = if begins_above(state, areas.messages) {
+        let key = state.config.keymap.key_of(Action::FirstUnread).unwrap_or_default();
+        (format!("↑ new ({key})"), theme.mention)
+    } else {
+        (at_right, theme.dim)
     };
-    let muted = rooms::is_muted(conversation, state.now);
-    let about = match (conversation.kind, &conversation.peer) {
-        (ConversationKind::Direct, Some(peer)) => {
-            let online =
-                if state.online.contains(peer.username.as_str()) { "● online" } else { "○ offline" };
-            let status =
-                if peer.status_text.is_empty() { String::new() } else { format!(" · {}", peer.status_text) };
-            let own = if peer.username.as_str() == state.me {
-                "notes to yourself".to_owned()
-            } else {
-                format!("{online}{status}")
-            };
-            let display = if peer.display_name == peer.username.as_str() {
-                String::new()
-            } else {
-                peer.display_name.clone()
-            };
-            at_right(pen, area.width / 2, &own);
-            display
-        }
-        _ => {
-            let count = match conversation.member_count {
-                1 => "1 member".to_owned(),
-                count => format!("{count} members"),
-            };
-            at_right(pen, area.width / 3, &count);
-            conversation.topic.clone().unwrap_or_default()
-        }
-    };
-    if muted {
+    let right = pen.right(area.right().saturating_sub(1), area.y, area.width / 2, &at_right, style);
+    let left = Position::new(area.x + 1, area.y);
+    let mut x = pen.line(left, right.saturating_sub(left.x + 1), &name_of(conversation), theme.title);
+    if rooms::is_muted(conversation, state.now) {
         x = pen.fixed(Position::new(x + 1, area.y), right.saturating_sub(x + 2), "(muted)", theme.warn);
     }
     if !about.is_empty() && right > x + 3 {
         pen.line(Position::new(x + 2, area.y), right.saturating_sub(x + 3), &about, theme.dim);
     }
+}
+
+/// What a conversation is about, and what is told of who is in it.
+fn beside_name(state: &State, conversation: &Conversation) -> (String, String) {
+    let Some(peer) = conversation.peer.as_ref().filter(|_| conversation.kind == ConversationKind::Direct)
+    else {
+        let count = match conversation.member_count {
+            1 => "1 member".to_owned(),
+            count => format!("{count} members"),
+        };
+        return (conversation.topic.clone().unwrap_or_default(), count);
+    };
+    let name = peer.username.as_str();
+    let called = if peer.display_name == name { String::new() } else { peer.display_name.clone() };
+    if name == state.me {
+        return (called, "notes to yourself".to_owned());
+    }
+    let online = if state.online.contains(name) { "● online" } else { "○ offline" };
+    let status =
+        if peer.status_text.is_empty() { String::new() } else { format!(" · {}", peer.status_text) };
+    (called, format!("{online}{status}"))
 }
 
 /// The visible rows.
