@@ -71,6 +71,22 @@ impl Place {
         Draft { text: self.editor.text().to_owned(), reply_to: self.reply_to, editing: self.editing }
     }
 
+    /// The conversation is not mine any more. What I wrote for it stays, in case it is again.
+    pub fn leave(&mut self) {
+        let mut timeline = std::mem::take(&mut self.timeline);
+        timeline.reset();
+        *self = Self {
+            timeline,
+            editor: std::mem::take(&mut self.editor),
+            reply_to: self.reply_to,
+            editing: self.editing,
+            stash: self.stash.take(),
+            entered: std::mem::take(&mut self.entered),
+            save_at: self.save_at,
+            ..Self::default()
+        };
+    }
+
     /// Takes an unfinished text up again.
     pub fn take_up(&mut self, draft: Draft) {
         self.editor.set_text(&draft.text);

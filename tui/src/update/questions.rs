@@ -58,7 +58,9 @@ pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>
 
 /// Asks whether to quit when something would be lost, else quits.
 pub(super) fn ask_quit(state: &mut State, out: &mut Vec<Effect>) {
-    let unsent: usize = state.places.values().map(|place| place.timeline.pending.len()).sum();
+    // What has failed for a conversation that is gone waits for nothing.
+    let mine = state.places.iter().filter(|(id, _)| state.rooms.get(**id).is_some());
+    let unsent: usize = mine.map(|(_, place)| place.timeline.pending.len()).sum();
     let (question, detail) = match (unsent, state.kept) {
         (0, _) => ("Quit?".to_owned(), String::new()),
         (n, true) => (format!("Quit with {n} unsent?"), "They are kept, and sent the next time.".to_owned()),
