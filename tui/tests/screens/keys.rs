@@ -336,3 +336,40 @@ fn hostile_revs_do_no_harm() {
         script.press("<pageup><alt-home><alt-end><esc><up><esc>");
     }
 }
+
+#[test]
+fn an_earlier_input_is_found_by_a_few_letters() {
+    let mut script = script();
+    script.press("deploy the thing<enter>hello<enter><ctrl-r>dply<enter>");
+    assert_eq!(script.line(), "deploy the thing");
+}
+
+#[test]
+fn the_palette_does_actions_and_begins_commands() {
+    let mut script = script();
+    script.press("<ctrl-p>conversation above<enter>");
+    assert_eq!(script.open(), "@yuki");
+    script.press("<ctrl-p>/topic<enter>");
+    assert_eq!(script.line(), "/topic ");
+}
+
+#[test]
+fn a_message_is_quoted_above_what_is_written() {
+    let mut script = script();
+    arrives(&mut script, "one\ntwo");
+    script.press("and I say<ctrl-s>>");
+    assert_eq!(script.line(), "> one\n> two\nand I say");
+    assert!(!script.state.is_selecting());
+}
+
+#[test]
+fn the_mouse_is_let_go_and_taken_again() {
+    let mut script = script();
+    script.press("<alt-m>");
+    assert!(
+        script.effects.contains(&Effect::Mouse(false))
+            && script.note().contains("the terminal has the mouse")
+    );
+    script.press("<alt-m>");
+    assert_eq!(script.effects.last(), Some(&Effect::Mouse(true)));
+}

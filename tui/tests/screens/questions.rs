@@ -1,8 +1,10 @@
 //! Questions, and what is seen of them.
 
 use crate::harness::{Script, arrives, script};
+use chat_shared::{ErrorCode, FieldError, Problem};
 use chat_tui::client::{Call, Request, Update};
 use chat_tui::effect::Effect;
+use chat_tui::error::ClientError;
 use chat_tui::event::{Event, LoggedIn};
 use chat_tui::state::{Overlay, Screen};
 
@@ -146,5 +148,24 @@ fn a_server_that_does_not_answer_is_given_up_and_the_form_stays_as_it_was() {
         script.effects.clear();
         script.event(Event::LoggedIn(Ok(late)));
         assert_eq!(script.effects, []);
+    }
+}
+
+#[test]
+fn the_code_that_a_server_asks_for_goes_with_the_next_try() {
+    for (field, label) in [("invite", "Invite code"), ("setup_code", "Setup code")] {
+        let mut script = Script::empty(80, 24);
+        script.press("<tab><tab><tab><enter>alice<enter>a long password<enter>a long password<enter>");
+        let mut problem = Problem::new(ErrorCode::Forbidden, "it needs a code");
+        problem.errors =
+            vec![FieldError { field: field.into(), code: "required".into(), detail: "is missing".into() }];
+        let error = ClientError::Api { problem: Box::new(problem), retry_after: None };
+        script.event(Event::LoggedIn(Err(error)));
+        assert!(script.shows(label), "{}", script.screen());
+        script.press("the-code<enter>");
+        let Some(Effect::LogIn(log_in)) = script.effects.last() else { panic!("{:?}", script.effects) };
+        let code = Some("the-code".to_owned());
+        let expected = if field == "invite" { (code, None) } else { (None, code) };
+        assert_eq!((log_in.invite.clone(), log_in.setup_code.clone()), expected);
     }
 }
