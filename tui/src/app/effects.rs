@@ -105,6 +105,7 @@ impl App {
                 self.source = source;
                 self.state.leave_server(Form::new(server));
                 self.state.screen = Screen::Chat;
+                self.state.server = self.source.server().to_owned();
             }
             Err(error) => {
                 let name = self.state.me.clone();

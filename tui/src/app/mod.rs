@@ -34,6 +34,10 @@ const AT_ONCE: usize = 512;
 /// The first frame waits so long for the cache, so that it is not an empty one.
 const FIRST_FRAME: Duration = Duration::from_millis(80);
 
+/// The client's thread is gone, and has said why where this stands. Nothing that is typed could be kept.
+const FAILED: &str =
+    "a part of the program has failed. What was entered before is kept, and sent the next time";
+
 /// What the program was asked to begin with.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -96,7 +100,10 @@ pub async fn start(
 }
 
 fn failed(error: io::Error) -> ClientError {
-    ClientError::Other(format!("the terminal cannot be used: {error}"))
+    match error.kind() {
+        io::ErrorKind::Other => ClientError::Other(error.to_string()),
+        _ => ClientError::Other(format!("the terminal cannot be used: {error}")),
+    }
 }
 
 /// Servers with a stored log-in, and whose it is. A damaged file is told by whoever needs it.
@@ -131,6 +138,7 @@ fn first_source(home: Option<&Home>, state: &mut State, options: &Options) -> Re
     match Source::open(home, wanted.as_deref()) {
         Ok(source) => {
             state.screen = Screen::Chat;
+            state.server = source.server().to_owned();
             Ok(source)
         }
         Err(ClientError::NotLoggedIn) => {
@@ -210,7 +218,10 @@ impl App {
                     Some(Err(_)) | None => break,
                 },
                 Some(event) = self.tell.recv() => Some(event),
-                update = self.source.next() => Some(Event::Client(update)),
+                update = self.source.next() => match update {
+                    Some(update) => Some(Event::Client(update)),
+                    None => return Err(io::Error::other(FAILED)),
+                },
                 () = sleep(tick) => Some(Event::Tick),
                 () = tokio::time::sleep_until(first), if waits => {
                     waits = false;

@@ -123,10 +123,11 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
             out.push(Effect::Stop);
         }
         Update::Notice(text) => state.say(Tone::Info, text),
-        Update::Ended(reason) => {
-            if let Some(reason) = reason {
-                state.say(Tone::Bad, reason);
-            }
+        Update::Ended(None) => {}
+        // Nobody is there to talk to the server: the form is where one can go on from.
+        Update::Ended(Some(reason)) => {
+            let form = Form::again_for(&state.server, &state.me, reason);
+            state.leave_server(form);
         }
     }
 }

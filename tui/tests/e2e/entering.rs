@@ -122,3 +122,15 @@ fn a_second_client_of_the_same_home_works_and_says_that_it_keeps_nothing() {
     cy.wait_texts(group, &["from the second"]);
     assert!(!first.screen().contains("not kept"), "{}", first.screen());
 }
+
+#[test]
+fn a_damaged_log_in_leads_to_the_form_and_can_be_replaced() {
+    let server = TestServer::start();
+    let home = server.home("ann");
+    let file = home.path().join("credentials.json");
+    let damaged = std::fs::read_to_string(&file).unwrap().replace("\"ann\"", "\"no name\"");
+    std::fs::write(&file, damaged).unwrap();
+    let terminal = Setup::client(&[]).home(home.path()).start();
+    terminal.wait_for("the stored log-in is damaged. Log in again.").wait_for(&server.url());
+    terminal.keys(&format!("<s-tab>ann<enter>{PASSWORD}<enter>")).wait_for("● online").wait_for("#general");
+}
