@@ -223,6 +223,8 @@ fn a_long_paste_is_one_text_and_asks() {
     let long = "1\n2\n3\n4\n";
     script.event(Event::Paste(long.into()));
     assert!(script.shows("Paste 4 lines?"));
+    script.event(Event::Paste("another".into()));
+    assert!(script.note().contains("nothing was pasted"), "{}", script.note());
     script.press("n");
     assert_eq!(script.line(), "");
     script.event(Event::Paste(long.into()));
