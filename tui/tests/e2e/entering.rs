@@ -100,7 +100,7 @@ fn two_servers_are_gone_between_and_kept_apart() {
         .wait_for(&there.url());
     terminal.keys("<esc>").wait_for("● online").wait_for("#ops");
     terminal.keys(&format!("/server {}<enter>", there.url())).wait_for("chat · log in");
-    terminal.keys(&format!("<tab>ann<enter>{PASSWORD}<enter>")).wait_gone("#ops").wait_for("● online");
+    terminal.keys(&format!("<tab>ann<enter>{PASSWORD}<enter>")).wait_for("bea joined").wait_for("● online");
     terminal.keys("/join #far<enter>").wait_for("This is the beginning of #far");
     terminal.keys("/server<enter>").wait_for(&format!("{} (this one)", there.url())).wait_for(&here.url());
     terminal.keys(&here.url()).keys("<enter>").wait_gone("#far");
