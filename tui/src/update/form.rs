@@ -130,9 +130,11 @@ fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
     if problem.code == ErrorCode::UsernameTaken {
         return (FormField::Username, problem.detail.clone());
     }
-    for (name, field) in [("username", FormField::Username), ("password", FormField::Password)] {
+    for (name, field, word) in
+        [("username", FormField::Username, "name"), ("password", FormField::Password, "password")]
+    {
         if let Some(error) = names_field(name) {
-            return (field, error.detail.clone());
+            return (field, format!("the {word} {}", error.detail));
         }
     }
     match problem.code {
@@ -141,6 +143,6 @@ fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
         ErrorCode::Unauthorized => {
             (FormField::Password, format!("{} New here? Choose \"I have no account yet\".", problem.detail))
         }
-        _ => (FormField::Submit, problem.detail.clone()),
+        _ => (FormField::Submit, error.to_string()),
     }
 }

@@ -152,6 +152,18 @@ fn a_server_that_does_not_answer_is_given_up_and_the_form_stays_as_it_was() {
 }
 
 #[test]
+fn what_the_server_says_of_a_field_is_a_sentence() {
+    let mut script = Script::empty(80, 24);
+    script.press("<tab><tab><tab><enter>root<enter>a long password<enter>a long password<enter>");
+    let mut problem = Problem::new(ErrorCode::Unprocessable, "username: is reserved");
+    problem.errors =
+        vec![FieldError { field: "username".into(), code: "reserved".into(), detail: "is reserved".into() }];
+    let error = ClientError::Api { problem: Box::new(problem), retry_after: None };
+    script.event(Event::LoggedIn(Err(error)));
+    assert!(script.shows("the name is reserved"), "{}", script.screen());
+}
+
+#[test]
 fn the_code_that_a_server_asks_for_goes_with_the_next_try() {
     for (field, label) in [("invite", "Invite code"), ("setup_code", "Setup code")] {
         let mut script = Script::empty(80, 24);
