@@ -68,7 +68,7 @@ fn list(state: &State, list: &List, top: bool, pen: &mut Pen<'_>) {
         let inner = inside(outer);
         let line = Rect::new(inner.x + 3, inner.y, inner.width.saturating_sub(4), 1);
         pen.fixed(Position::new(inner.x + 1, inner.y), 2, "> ", theme.key);
-        composer::text(query, line, theme.text, top, pen);
+        composer::one_line(query, line, theme.text, top, pen);
         pen.horizontal(inner.x, inner.y + 1, inner.width, theme.border);
     }
     if list.matching.is_empty() {
@@ -160,7 +160,7 @@ fn question(state: &State, question: &Question, pen: &mut Pen<'_>) {
         let x = pen.line(Position::new(line.x, line.y), line.width, &dots, theme.text);
         pen.cursor(Position::new(x.min(line.right().saturating_sub(1)), line.y));
     } else {
-        composer::text(&question.editor, line, theme.text, true, pen);
+        composer::one_line(&question.editor, line, theme.text, true, pen);
     }
 }
 

@@ -181,3 +181,23 @@ fn the_code_that_a_server_asks_for_goes_with_the_next_try() {
         assert_eq!((log_in.invite.clone(), log_in.setup_code.clone()), expected);
     }
 }
+
+#[test]
+fn a_field_that_is_too_narrow_shows_its_beginning_and_while_it_is_written_its_end() {
+    let mut script = Script::empty(40, 12);
+    let long = "http://chat.example.org/which/is/long";
+    script.press("<shift-tab><ctrl-u>").press(long);
+    assert!(script.shows("e.org/which/is/long"), "{}", script.screen());
+    script.press("<home>");
+    assert!(script.shows("http://chat.example.o"), "{}", script.screen());
+    script.press("<tab>");
+    assert!(
+        script.shows("http://chat.example.o…") && script.shows("I have no account yet"),
+        "{}",
+        script.screen()
+    );
+    assert!(script.shows("Ctrl-q quits"), "{}", script.screen());
+    // Wide letters are never halved.
+    script.press("<shift-tab><ctrl-u>").press(&"漢字".repeat(10));
+    assert!(script.shows(&"漢字".repeat(5)), "{}", script.screen());
+}
