@@ -375,3 +375,15 @@ fn the_mouse_is_let_go_and_taken_again() {
     script.press("<alt-m>");
     assert_eq!(script.effects.last(), Some(&Effect::Mouse(true)));
 }
+
+#[test]
+fn members_are_shown_where_there_is_room() {
+    for (columns, as_panel) in [(120, false), (80, true), (40, false)] {
+        let mut script = Script::demo(columns, 24);
+        // At 120 columns they are there from the start, and go.
+        script.press("<f8>");
+        assert_eq!(chat_tui::layout::areas(&script.state).members.is_some(), as_panel, "{columns}");
+        assert_eq!(script.state.overlays.len(), usize::from(columns == 40), "{columns}");
+        assert_eq!(script.shows("Members"), columns < 120, "{columns}: {}", script.screen());
+    }
+}
