@@ -10,7 +10,8 @@ use chat_shared::display::SafeText;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 
-/// A terminal client for chat-server, and its commands for scripts.
+/// A terminal client for chat-server. Without a command it opens on the full screen, and asks there for what it
+/// needs to know; the commands are for scripts and pipes.
 #[derive(Debug, Parser)]
 #[command(
     name = "chat-tui",
@@ -83,6 +84,9 @@ enum Command {
     /// Say who is logged in
     Whoami,
     /// Send a message; without TEXT what comes from standard input
+    #[command(
+        after_help = "Examples:\n  chat-tui send '#ci' the build is green\n  make 2>&1 | chat-tui send '#ci'"
+    )]
     Send {
         /// '#group' or @user
         target: String,
@@ -90,6 +94,7 @@ enum Command {
         text: Vec<String>,
     },
     /// Print what is new, until interrupted
+    #[command(after_help = "Examples:\n  chat-tui tail '#ops' @bob\n  chat-tui tail --json | jq -r .body")]
     Tail {
         /// '#group' or @user; all if none is given
         targets: Vec<String>,
@@ -130,17 +135,6 @@ enum Command {
         /// With or without #
         name: String,
     },
-    /// Print the completions for a shell
-    Completions {
-        /// bash, elvish, fish, powershell or zsh
-        shell: clap_complete::Shell,
-    },
-    /// Write the man pages into a directory
-    Man {
-        /// Made if it is not there
-        #[arg(default_value = ".", value_name = "DIR")]
-        directory: std::path::PathBuf,
-    },
     /// Make a group
     Create {
         /// With or without #
@@ -151,6 +145,17 @@ enum Command {
         /// Not listed; people are added
         #[arg(long)]
         private: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// Made if it is not there
+        #[arg(default_value = ".", value_name = "DIR")]
+        directory: std::path::PathBuf,
     },
 }
 

@@ -117,7 +117,7 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// There is no such command.
-    #[error("there is no command /{name}{}. A line that begins with a slash is sent with two: //{name}", hint(.nearest))]
+    #[error("there is no command /{name}{} A line that begins with a slash is sent with two: //{name}", hint(.nearest))]
     Unknown {
         /// As typed.
         name: String,
@@ -135,7 +135,7 @@ pub enum CommandError {
 }
 
 fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or(String::new(), |name| format!(", did you mean /{name}?"))
+    nearest.map_or_else(|| ".".to_owned(), |name| format!(", did you mean /{name}?"))
 }
 
 const LEVELS: &[&str] = &["all", "mentions", "nothing"];
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_what_was_meant() {
         let table = [
-            ("/jion x", "there is no command /jion, did you mean /join?"),
+            ("/jion x", "there is no command /jion, did you mean /join? A line that begins"),
             ("/sesions", "there is no command /sesions, did you mean /sessions?"),
             (
                 "/usr/local/bin",

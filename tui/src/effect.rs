@@ -29,6 +29,8 @@ pub enum Effect {
     },
     /// Log in or register.
     LogIn(LogIn),
+    /// Do not wait any longer for what came of it.
+    GiveUpLogIn,
     /// Follow this server with the log-in that is stored.
     Start(String),
     /// Stop following; the form is shown.

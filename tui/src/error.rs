@@ -1,6 +1,6 @@
 //! How a command fails: one line for people, and an exit code for scripts.
 
-use chat_shared::{ErrorCode, Problem};
+use chat_shared::{ErrorCode, FieldError, Problem};
 use std::time::Duration;
 
 /// Exit codes.
@@ -23,7 +23,7 @@ pub mod exit {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server's own answer.
-    #[error("{}", .problem.detail)]
+    #[error("{}", sentence(.problem))]
     Api {
         /// What it said.
         problem: Box<Problem>,
@@ -39,7 +39,7 @@ pub enum ClientError {
         detail: String,
     },
     /// Nobody is logged in.
-    #[error("not logged in. Run: chat-tui login --server URL --username NAME")]
+    #[error("not logged in. Run: chat-tui login --server URL --username NAME (without an account: register)")]
     NotLoggedIn,
     /// What was typed is wrong.
     #[error("{0}")]
@@ -53,6 +53,15 @@ pub enum ClientError {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+/// What the server said; where it is about fields, as people call them.
+fn sentence(problem: &Problem) -> String {
+    let about = |error: &FieldError| format!("the {} {}", error.field.replace('_', " "), error.detail);
+    match problem.errors.as_slice() {
+        [] => problem.detail.clone(),
+        errors => errors.iter().map(about).collect::<Vec<_>>().join("; "),
+    }
 }
 
 impl ClientError {
@@ -92,5 +101,29 @@ impl ClientError {
     /// Something about a file.
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::File(format!("{}: {error}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_named_in_words() {
+        let said = |errors: &[(&str, &str)]| {
+            let mut problem = Problem::new(ErrorCode::Unprocessable, "as the server puts it");
+            let error = |(field, detail): &(&str, &str)| FieldError {
+                field: (*field).into(),
+                code: "length".into(),
+                detail: (*detail).into(),
+            };
+            problem.errors = errors.iter().map(error).collect();
+            ClientError::Api { problem: Box::new(problem), retry_after: None }.to_string()
+        };
+        assert_eq!(said(&[]), "as the server puts it");
+        assert_eq!(
+            said(&[("new_password", "is too short"), ("name", "is reserved")]),
+            "the new password is too short; the name is reserved"
+        );
     }
 }

@@ -33,6 +33,7 @@ impl App {
                 self.source.ask(Request::Edit { id, conversation, seq, body });
             }
             Effect::LogIn(log_in) => self.log_in(log_in),
+            Effect::GiveUpLogIn => self.give_up_log_in(),
             Effect::Start(server) => self.start(&server).await,
             Effect::Stop => self.stop().await,
             Effect::Copy(text) => match Osc::copy(&text) {
@@ -71,14 +72,21 @@ impl App {
         Ok(())
     }
 
-    fn log_in(&self, log_in: LogIn) {
+    fn log_in(&mut self, log_in: LogIn) {
+        self.give_up_log_in();
         let (told, insecure) = (self.told.clone(), self.insecure);
         let Some(home) = self.home.clone() else { return };
-        tokio::spawn(async move {
+        self.entering = Some(tokio::spawn(async move {
             let result = enter(&home, log_in, insecure).await;
             // Nobody waits for it when the program has ended.
             let _ = told.send(Event::LoggedIn(result));
-        });
+        }));
+    }
+
+    fn give_up_log_in(&mut self) {
+        if let Some(entering) = self.entering.take() {
+            entering.abort();
+        }
     }
 
     async fn stop(&mut self) {
@@ -97,6 +105,7 @@ impl App {
                 self.source = source;
                 self.state.leave_server(Form::new(server));
                 self.state.screen = Screen::Chat;
+                self.state.server = self.source.server().to_owned();
             }
             Err(error) => {
                 let name = self.state.me.clone();

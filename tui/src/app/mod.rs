@@ -26,12 +26,17 @@ use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Events that are taken before the screen is drawn: enough that a flood is drawn seldom, few enough
 /// that a key is seen soon.
 const AT_ONCE: usize = 512;
 /// The first frame waits so long for the cache, so that it is not an empty one.
 const FIRST_FRAME: Duration = Duration::from_millis(80);
+
+/// The client's thread is gone, and has said why where this stands. Nothing that is typed could be kept.
+const FAILED: &str =
+    "a part of the program has failed. What was entered before is kept, and sent the next time";
 
 /// What the program was asked to begin with.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +63,12 @@ pub async fn start(
     mistakes: Vec<String>,
     options: Options,
 ) -> Result<(), ClientError> {
-    let theme = config.theme.resolve(
-        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        true_color(),
-        light_background(),
-    );
-    let auto = ThemeName::Auto.resolve(false, true_color(), light_background());
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let resolved = |theme: ThemeName| theme.resolve(no_color, true_color(), light_background());
+    let (theme, auto) = (resolved(config.theme), resolved(ThemeName::Auto));
     let zone = if options.demo { TimeZone::UTC } else { TimeZone::system() };
     let mut state = State::new(config, theme, zone, terminal::size());
-    state.auto_theme = if config_is_auto(&state) { theme } else { auto };
+    state.auto_theme = auto;
     state.now = now();
     // Of several notes only the last is seen at once.
     let summary = match &mistakes[..] {
@@ -88,6 +90,7 @@ pub async fn start(
         source,
         home,
         insecure: options.insecure,
+        entering: None,
         told,
         tell,
         title: String::new(),
@@ -97,17 +100,16 @@ pub async fn start(
 }
 
 fn failed(error: io::Error) -> ClientError {
-    ClientError::Other(format!("the terminal cannot be used: {error}"))
+    match error.kind() {
+        io::ErrorKind::Other => ClientError::Other(error.to_string()),
+        _ => ClientError::Other(format!("the terminal cannot be used: {error}")),
+    }
 }
 
 /// Servers with a stored log-in, and whose it is. A damaged file is told by whoever needs it.
 fn servers(home: Option<&Home>) -> Vec<(String, String)> {
     let logins = home.and_then(|home| crate::credentials::read(home).ok()).unwrap_or_default();
     logins.servers.into_iter().map(|(server, login)| (server, login.username)).collect()
-}
-
-fn config_is_auto(state: &State) -> bool {
-    state.config.theme == ThemeName::Auto
 }
 
 /// What the terminal says it can.
@@ -136,6 +138,7 @@ fn first_source(home: Option<&Home>, state: &mut State, options: &Options) -> Re
     match Source::open(home, wanted.as_deref()) {
         Ok(source) => {
             state.screen = Screen::Chat;
+            state.server = source.server().to_owned();
             Ok(source)
         }
         Err(ClientError::NotLoggedIn) => {
@@ -153,6 +156,8 @@ struct App {
     source: Source,
     home: Option<Home>,
     insecure: bool,
+    /// A log-in that is under way.
+    entering: Option<JoinHandle<()>>,
     /// Where tasks of ours tell what came of them.
     told: mpsc::UnboundedSender<Event>,
     tell: mpsc::UnboundedReceiver<Event>,
@@ -213,7 +218,10 @@ impl App {
                     Some(Err(_)) | None => break,
                 },
                 Some(event) = self.tell.recv() => Some(event),
-                update = self.source.next() => Some(Event::Client(update)),
+                update = self.source.next() => match update {
+                    Some(update) => Some(Event::Client(update)),
+                    None => return Err(io::Error::other(FAILED)),
+                },
                 () = sleep(tick) => Some(Event::Tick),
                 () = tokio::time::sleep_until(first), if waits => {
                     waits = false;

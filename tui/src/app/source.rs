@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Source {
     kind: Kind,
+    server: String,
     starting: bool,
 }
 
@@ -25,21 +26,27 @@ enum Kind {
 impl Source {
     /// Nowhere.
     pub fn none() -> Self {
-        Self { kind: Kind::None, starting: false }
+        Self { kind: Kind::None, server: String::new(), starting: false }
     }
 
     /// Made-up data.
     pub fn demo(demo: Demo) -> Self {
         let mut updates: VecDeque<Update> = demo.start().into();
         updates.push_back(demo.typing());
-        Self { kind: Kind::Demo(Box::new(demo), updates), starting: true }
+        Self { kind: Kind::Demo(Box::new(demo), updates), starting: true, ..Self::none() }
     }
 
     /// The client, with the log-in that is stored for this server, or for the one used last.
     pub fn open(home: &Home, server: Option<&str>) -> Result<Self, ClientError> {
         let account = Account::open(home, server)?;
+        let server = account.server().to_owned();
         let (client, updates) = Client::start(home, account)?;
-        Ok(Self { kind: Kind::Client(client, updates), starting: true })
+        Ok(Self { kind: Kind::Client(client, updates), server, starting: true })
+    }
+
+    /// The address of the server that it follows; empty where there is none.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// Has nothing come yet, although something will?
@@ -56,19 +63,26 @@ impl Source {
         }
     }
 
-    /// The next update; none ever comes from nowhere. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Update {
+    /// The next update; none ever comes from nowhere. `None`: the client has failed without a word, and whatever
+    /// it is asked is lost. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Update> {
         let next = match &mut self.kind {
-            Kind::None => None,
-            Kind::Demo(_, updates) => updates.pop_front(),
+            Kind::None => std::future::pending().await,
+            Kind::Demo(_, updates) => match updates.pop_front() {
+                Some(update) => Some(update),
+                None => std::future::pending().await,
+            },
             Kind::Client(_, updates) => updates.recv().await,
         };
-        match next {
-            Some(update) => {
-                self.starting = false;
-                update
-            }
-            None => std::future::pending().await,
+        self.took(next.as_ref());
+        next
+    }
+
+    /// After its last word nothing comes any more.
+    fn took(&mut self, update: Option<&Update>) {
+        self.starting &= update.is_none();
+        if matches!(update, Some(Update::Ended(_))) {
+            self.kind = Kind::None;
         }
     }
 
@@ -79,7 +93,7 @@ impl Source {
             Kind::Demo(_, updates) => updates.pop_front(),
             Kind::Client(_, updates) => updates.try_recv().ok(),
         };
-        self.starting &= next.is_none();
+        self.took(next.as_ref());
         next
     }
 
@@ -99,5 +113,35 @@ impl Source {
         }
         self.kind = Kind::None;
         unkept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    /// Of a client whose thread is gone, and what it has told before.
+    fn of_the_dead(told: Vec<Update>) -> Source {
+        let (updates, tell) = mpsc::channel(8);
+        for update in told {
+            updates.try_send(update).unwrap();
+        }
+        Source { kind: Kind::Client(Client::dead(), tell), starting: true, ..Source::none() }
+    }
+
+    #[test]
+    fn a_client_that_fails_without_a_word_is_noticed_and_one_that_has_ended_is_not_asked_again() {
+        let mut source = of_the_dead(vec![Update::Reset]);
+        assert!(matches!(source.next().now_or_never(), Some(Some(Update::Reset))));
+        assert!(matches!(source.next().now_or_never(), Some(None)), "it has failed");
+
+        let mut source = of_the_dead(vec![Update::Ended(None)]);
+        assert!(matches!(source.next().now_or_never(), Some(Some(Update::Ended(None)))));
+        assert!(source.next().now_or_never().is_none(), "there is nothing to wait for");
+
+        let mut source = of_the_dead(vec![Update::Ended(None)]);
+        assert!(matches!(source.try_next(), Some(Update::Ended(None))));
+        assert!(source.next().now_or_never().is_none());
     }
 }

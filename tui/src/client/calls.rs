@@ -3,12 +3,12 @@
 use super::{Answer, Call};
 use crate::error::ClientError;
 use crate::net::http::Account;
-use chat_shared::ConversationId;
 use chat_shared::api::{
     ChangePasswordRequest, Conversation, CreateDirectRequest, CreateGroupRequest, EditList, GroupList,
-    Member, MemberList, Message, PutMemberRequest, SessionList, SettingsRequest, Thread, UpdateGroupRequest,
-    UpdateMeRequest, User, UserList,
+    Member, MemberList, Message, PutMemberRequest, Role, SessionList, SettingsRequest, Thread,
+    UpdateGroupRequest, UpdateMeRequest, User, UserList,
 };
+use chat_shared::{ConversationId, ErrorCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Serialize;
@@ -77,17 +77,27 @@ pub(crate) async fn run(account: &Account, call: Call) -> Result<Brought, Client
             let body = UpdateGroupRequest { name, topic, visibility };
             conversation(account, Method::PATCH, &format!("/groups/{id}"), &body).await
         }
-        Call::PutMember(id, username, role) => {
-            let body = PutMemberRequest { role: role.map(|role| role.as_str().to_owned()) };
-            let path = format!("/groups/{id}/members/{}", encode(&username));
-            done(account, Method::PUT, &path, &body).await
+        Call::AddMember(id, username) => {
+            let added = put_member(account, id, &username, None).await;
+            found(added, || nobody(&username))
+        }
+        Call::SetRole(id, username, role) => {
+            // To the server a role for somebody who is not there means to add them.
+            if !members(account, id).await?.iter().any(|member| member.user.username.as_str() == username) {
+                let detail = format!("{} To add them: /invite @{username}", no_member(&username));
+                return Err(ClientError::Other(detail));
+            }
+            put_member(account, id, &username, Some(role)).await
         }
         Call::RemoveMember(id, username) => {
-            nothing(account, Method::DELETE, &format!("/groups/{id}/members/{}", encode(&username))).await
+            let path = format!("/groups/{id}/members/{}", encode(&username));
+            found(nothing(account, Method::DELETE, &path).await, || no_member(&username))
         }
         Call::Members(id) => Ok(Answer::Members(id, members(account, id).await?).into()),
         Call::Direct(username) => {
-            conversation(account, Method::POST, "/directs", &CreateDirectRequest { username }).await
+            let body = CreateDirectRequest { username };
+            let opened = conversation(account, Method::POST, "/directs", &body).await;
+            found(opened, || nobody(&body.username))
         }
         Call::SetLevel(id, level) => {
             let body =
@@ -104,7 +114,8 @@ pub(crate) async fn run(account: &Account, call: Call) -> Result<Brought, Client
         }
         Call::EndSession(id) => nothing(account, Method::DELETE, &format!("/me/sessions/{id}")).await,
         Call::User(name) => {
-            let user: User = account.get(&format!("/users/{}", encode(&name))).await?;
+            let user: User =
+                found(account.get(&format!("/users/{}", encode(&name))).await, || nobody(&name))?;
             Ok(Answer::User(Box::new(user)).into())
         }
         Call::UpdateMe(display_name, status_text) => {
@@ -130,6 +141,34 @@ pub(crate) async fn run(account: &Account, call: Call) -> Result<Brought, Client
         }
         Call::Logout => logout(account).await,
     }
+}
+
+/// The server has one sentence for everything that is not there; here it is known what was looked for.
+fn found<T>(result: Result<T, ClientError>, missing: impl FnOnce() -> String) -> Result<T, ClientError> {
+    result.map_err(|error| match error {
+        ClientError::Api { problem, .. } if problem.code == ErrorCode::NotFound => {
+            ClientError::Other(missing())
+        }
+        other => other,
+    })
+}
+
+fn nobody(username: &str) -> String {
+    format!("there is no user @{username}.")
+}
+
+fn no_member(username: &str) -> String {
+    format!("@{username} is not a member here.")
+}
+
+async fn put_member(
+    account: &Account,
+    id: ConversationId,
+    username: &str,
+    role: Option<Role>,
+) -> Result<Brought, ClientError> {
+    let body = PutMemberRequest { role: role.map(|role| role.as_str().to_owned()) };
+    done(account, Method::PUT, &format!("/groups/{id}/members/{}", encode(username)), &body).await
 }
 
 /// Changes my own settings of a conversation.

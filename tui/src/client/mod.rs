@@ -140,8 +140,10 @@ pub enum Call {
         /// New visibility.
         visibility: Option<Visibility>,
     },
-    /// Add somebody, or change a role.
-    PutMember(ConversationId, String, Option<Role>),
+    /// Add somebody.
+    AddMember(ConversationId, String),
+    /// Change what a member may do; refused for somebody who is none.
+    SetRole(ConversationId, String, Role),
     /// Remove somebody.
     RemoveMember(ConversationId, String),
     /// Who is in it (all pages).

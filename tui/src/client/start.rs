@@ -41,6 +41,12 @@ impl Client {
         Ok((Self { requests }, told))
     }
 
+    /// One whose thread is gone.
+    #[cfg(test)]
+    pub(crate) fn dead() -> Self {
+        Self { requests: mpsc::unbounded_channel().0 }
+    }
+
     /// Asks. Never waits; what comes of it arrives as updates.
     pub fn ask(&self, request: Request) {
         // A client that has ended has said so.

@@ -30,8 +30,14 @@ pub enum Notify {
 }
 
 /// Names a value in the file.
-trait Word: Sized + Copy + 'static {
+pub(crate) trait Word: Sized + Copy + PartialEq + 'static {
+    /// Each value with its name.
     const ALL: &'static [(&'static str, Self)];
+
+    /// As the file names it.
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| *word)
+    }
 }
 
 impl Word for Notify {

@@ -90,7 +90,9 @@ pub async fn run(home: &Home, account: Account) -> Result<(), ClientError> {
         tokio::select! {
             update = updates.recv() => match update {
                 Some(Update::Ended(Some(reason))) => return Err(ClientError::Other(reason)),
-                Some(Update::Ended(None)) | None => return plain.end(),
+                Some(Update::Ended(None)) => return plain.end(),
+                // Without a word: its thread is gone, and has said why on the way.
+                None => return Err(ClientError::Other("a part of the program has failed.".into())),
                 Some(update) => plain.update(update)?,
             },
             line = lines.recv(), if listens => match line {

@@ -156,11 +156,11 @@ impl Form {
         let wrong = |field, text: &str| Err((field, text.to_owned()));
         let server = text(FormField::Server).trim().to_owned();
         if server.is_empty() {
-            return wrong(FormField::Server, "which server?");
+            return wrong(FormField::Server, "the server's address is missing");
         }
         let username = text(FormField::Username).trim().trim_start_matches('@').to_owned();
         if username.is_empty() {
-            return wrong(FormField::Username, "who are you?");
+            return wrong(FormField::Username, "the name is missing");
         }
         if let Err(error) = username.parse::<chat_shared::Username>() {
             return wrong(FormField::Username, &format!("a name {error}"));
@@ -170,11 +170,12 @@ impl Form {
             return wrong(FormField::Password, "the password is missing");
         }
         if self.register && password.chars().count() < chat_shared::limits::PASSWORD_MIN {
-            let detail = format!("at least {} characters", chat_shared::limits::PASSWORD_MIN);
+            let detail =
+                format!("the password needs at least {} characters", chat_shared::limits::PASSWORD_MIN);
             return wrong(FormField::Password, &detail);
         }
         if self.register && text(FormField::Again) != password {
-            return wrong(FormField::Again, "the two differ");
+            return wrong(FormField::Again, "the two passwords differ");
         }
         let code = Some(text(FormField::Code).trim().to_owned()).filter(|code| !code.is_empty());
         Ok(LogIn {

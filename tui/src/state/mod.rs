@@ -7,6 +7,7 @@ pub mod overlay;
 pub mod place;
 pub mod rooms;
 pub mod timeline;
+mod verbs;
 
 pub use completion::{Candidate, Completion};
 pub use form::{Form, FormField};

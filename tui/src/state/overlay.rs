@@ -169,10 +169,16 @@ impl List {
         self.settle(true);
     }
 
-    /// The rows that match, the best first; equals stay in their order.
+    /// The rows that match, the best first: those that have what was typed as a whole word before those that
+    /// resemble it. Equals stay in their order.
     fn ranked(&self, query: &str) -> Vec<usize> {
         let mut fuzzy = Fuzzy::new();
-        let mut scored: Vec<(u32, usize)> = self
+        let has_word = |row: &ListRow| {
+            row.label
+                .split_whitespace()
+                .any(|word| word == query || word.trim_start_matches(['#', '@']) == query)
+        };
+        let mut scored: Vec<(bool, u32, usize)> = self
             .rows
             .iter()
             .enumerate()
@@ -181,11 +187,11 @@ impl List {
                 let label = fuzzy.score(query, &row.label).map(|(score, _)| score);
                 // What stands beside it is searched too, but weighs less.
                 let detail = fuzzy.score(query, &row.detail).map(|(score, _)| score / 2);
-                Some((label.max(detail)?, index))
+                Some((has_word(row), label.max(detail)?, index))
             })
             .collect();
-        scored.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
-        scored.into_iter().map(|(_, index)| index).collect()
+        scored.sort_by_key(|(has_word, score, index)| (std::cmp::Reverse((*has_word, *score)), *index));
+        scored.into_iter().map(|(.., index)| index).collect()
     }
 
     /// Moves the choice; it stays inside, and off the headings.
@@ -276,4 +282,6 @@ pub enum Asked {
     OldPassword,
     /// The next one, after the present.
     NewPassword(String),
+    /// The next one again, after the present and the next: what is typed unseen is typed twice.
+    NewPasswordAgain(String, String),
 }

@@ -35,6 +35,8 @@ pub struct Place {
     pub selected: Option<Item>,
     /// What is after this is new: a line stands above it.
     pub divider: Option<Seq>,
+    /// The line above what is new that has been in view already.
+    pub seen_divider: Option<Seq>,
     /// Marked unread from here by hand: looking at it does not read it.
     pub hold_unread: bool,
     /// What is being written.
@@ -67,6 +69,22 @@ impl Place {
     /// The unfinished text.
     pub fn draft(&self) -> Draft {
         Draft { text: self.editor.text().to_owned(), reply_to: self.reply_to, editing: self.editing }
+    }
+
+    /// The conversation is not mine any more. What I wrote for it stays, in case it is again.
+    pub fn leave(&mut self) {
+        let mut timeline = std::mem::take(&mut self.timeline);
+        timeline.reset();
+        *self = Self {
+            timeline,
+            editor: std::mem::take(&mut self.editor),
+            reply_to: self.reply_to,
+            editing: self.editing,
+            stash: self.stash.take(),
+            entered: std::mem::take(&mut self.entered),
+            save_at: self.save_at,
+            ..Self::default()
+        };
     }
 
     /// Takes an unfinished text up again.

@@ -123,13 +123,14 @@ fn show(state: &mut State, answer: Answer) {
                 (_, Some(last)) => at(last),
                 _ => "not told".into(),
             };
-            let rows = vec![
+            let mut rows = vec![
                 row("name", format!("@{}", user.username)),
-                row("called", user.display_name.clone()),
+                row("called", called(&user).to_owned()),
                 row("status", user.status_text.clone()),
                 row("last seen", seen),
                 row("account since", at(user.created_at)),
             ];
+            rows.retain(|row| !row.detail.is_empty());
             List::new("Who it is", ListPurpose::Users, rows).hinted("Enter opens the conversation")
         }
         _ => return,
@@ -142,20 +143,24 @@ fn show(state: &mut State, answer: Answer) {
 
 fn group_row(group: &Group) -> ListRow {
     let mark = if group.joined { "✓ " } else { "  " };
-    let detail = match group.member_count {
-        1 => format!("1 member · {}", group.topic),
-        count => format!("{count} members · {}", group.topic),
+    let mut detail = match group.member_count {
+        1 => "1 member".to_owned(),
+        count => format!("{count} members"),
     };
+    if !group.topic.is_empty() {
+        detail.push_str(&format!(" · {}", group.topic));
+    }
     ListRow::new(format!("{mark}#{}", group.name), detail, Choice::Group(group.name.to_string()))
+}
+
+/// How somebody is called beside the name; nothing where that is the name.
+fn called(user: &User) -> &str {
+    if user.display_name == user.username.as_str() { "" } else { &user.display_name }
 }
 
 fn user_row(user: &User) -> ListRow {
     let mark = if user.online == Some(true) { "● " } else { "○ " };
-    ListRow::new(
-        format!("{mark}@{}", user.username),
-        user.display_name.clone(),
-        Choice::User(user.username.to_string()),
-    )
+    ListRow::new(format!("{mark}@{}", user.username), called(user), Choice::User(user.username.to_string()))
 }
 
 fn session_row(state: &State, session: &SessionEntry) -> ListRow {

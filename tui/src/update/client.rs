@@ -7,7 +7,7 @@ use crate::error::ClientError;
 use crate::state::rooms::is_muted;
 use crate::state::{Form, Item, Rooms, Screen, State, Tone, name_of};
 use chat_shared::api::{Conversation, ConversationKind, Level, Message, MessageKind, NoticeKind};
-use chat_shared::{ConversationId, Rev};
+use chat_shared::{ConversationId, Rev, SendId};
 
 /// A draft that could not be kept is tried again after so long: a full disk is not emptied at once.
 const UNKEPT_MS: i64 = 10_000;
@@ -77,14 +77,10 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
             }
         }
         Update::Outbox(id, change) => {
-            let failed = matches!(change, OutboxChange::Marked(_, Some(_)));
+            let failed = if let OutboxChange::Marked(send, Some(_)) = &change { Some(*send) } else { None };
             state.place_of(id).outbox(change);
-            if failed {
-                let name = state.rooms.get(id).map(name_of).unwrap_or_default();
-                state.say(
-                    Tone::Bad,
-                    format!("a message to {name} was not sent: select it to try again (R) or drop it (d)."),
-                );
+            if let Some(send) = failed {
+                unsent(state, id, send);
             }
         }
         Update::Refused { conversation, draft, reason, .. } => {
@@ -120,15 +116,18 @@ pub(super) fn update(state: &mut State, update: Update, out: &mut Vec<Effect>) {
         Update::LoggedOut(reason) => {
             // What was being written waits for the next log-in.
             super::flush(state, out);
+            let kept = if state.kept { " What you have written is kept for the next log-in." } else { "" };
+            let reason = format!("{}.{kept}", reason.trim_end_matches('.'));
             let form = Form::again_for(&state.server, &state.me, reason);
             state.leave_server(form);
             out.push(Effect::Stop);
         }
         Update::Notice(text) => state.say(Tone::Info, text),
-        Update::Ended(reason) => {
-            if let Some(reason) = reason {
-                state.say(Tone::Bad, reason);
-            }
+        Update::Ended(None) => {}
+        // Nobody is there to talk to the server: the form is where one can go on from.
+        Update::Ended(Some(reason)) => {
+            let form = Form::again_for(&state.server, &state.me, reason);
+            state.leave_server(form);
         }
     }
 }
@@ -228,8 +227,28 @@ fn changed(state: &mut State, conversation: Conversation, out: &mut Vec<Effect>)
     }
 }
 
+/// Says that a message was refused. One that cannot be shown any more is told in full: its conversation is gone.
+fn unsent(state: &mut State, id: ConversationId, send: SendId) {
+    let text = match state.rooms.get(id).map(name_of) {
+        Some(name) => {
+            format!("a message to {name} was not sent: select it to try again (R) or drop it (d).")
+        }
+        None => {
+            let pending = state
+                .places
+                .get(&id)
+                .and_then(|place| place.timeline.pending.iter().find(|pending| pending.id == send));
+            let body = pending.map(|pending| pending.body.as_str()).unwrap_or_default();
+            format!("not sent, for its conversation is not yours any more: {body}")
+        }
+    };
+    state.say(Tone::Bad, text);
+}
+
 fn removed(state: &mut State, id: ConversationId, before: &Rooms, _: &mut Vec<Effect>) {
-    state.places.remove(&id);
+    if let Some(place) = state.places.get_mut(&id) {
+        place.leave();
+    }
     if state.previous == Some(id) {
         state.previous = None;
     }

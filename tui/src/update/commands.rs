@@ -4,6 +4,7 @@ use super::questions::{ask_password, ask_quit, confirm};
 use super::{compose, go, lists, select};
 use crate::client::{Call, Request};
 use crate::command::Command;
+use crate::config::Word as _;
 use crate::effect::Effect;
 use crate::layout;
 use crate::state::overlay::{Answer, Asked};
@@ -102,7 +103,7 @@ pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
         Command::Role(name, role) => {
             if let Some(id) = group(state) {
                 let done = say(format!("@{name} is {role} now."));
-                out.push(state.errand(Call::PutMember(id, name, Some(role)), done));
+                out.push(state.errand(Call::SetRole(id, name, role), done));
             }
         }
         Command::DeleteGroup => {
@@ -171,7 +172,9 @@ pub(super) fn run(state: &mut State, command: Command, out: &mut Vec<Effect>) {
                 .servers
                 .iter()
                 .map(|(server, name)| {
-                    ListRow::new(server.clone(), format!("@{name}"), Choice::Server(Some(server.clone())))
+                    let here = if *server == state.server { " (this one)" } else { "" };
+                    let row = format!("{server}{here}");
+                    ListRow::new(row, format!("@{name}"), Choice::Server(Some(server.clone())))
                 })
                 .collect();
             rows.push(ListRow::new("another server…", "", Choice::Server(None)));
@@ -282,8 +285,8 @@ fn settings(state: &mut State) {
         row("configuration file", path),
         row("server", state.server.clone()),
         row("user", state.me.clone()),
-        row("theme", format!("{:?}", state.theme_name).to_lowercase()),
-        row("notify", format!("{:?}", config.notify).to_lowercase()),
+        row("theme", state.theme_name.word().to_owned()),
+        row("notify", config.notify.word().to_owned()),
         row("mouse", config.mouse.to_string()),
         row("typing", config.typing.to_string()),
         row("hyperlinks", config.hyperlinks.to_string()),

@@ -29,7 +29,7 @@ pub(super) fn edit(form: &mut Form, edit: Edit) {
 pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
     let Screen::Form(form) = &mut state.screen else { return };
     match action {
-        Action::Send if form.focus == FormField::Switch => form.switch(),
+        Action::Send if form.focus == FormField::Switch && !form.busy => form.switch(),
         Action::Send => enter(state, out),
         Action::Complete | Action::Down => form.step(1),
         Action::CompletePrevious | Action::Up => form.step(-1),
@@ -71,10 +71,23 @@ fn enter(state: &mut State, out: &mut Vec<Effect>) {
     }
 }
 
+/// The server is not waited for any longer.
+pub(super) fn give_up(form: &mut Form, out: &mut Vec<Effect>) {
+    form.busy = false;
+    if form.register {
+        let detail = "no answer was waited for. If the account was made all the same, log in.";
+        form.error = Some((FormField::Submit, detail.to_owned()));
+    }
+    out.push(Effect::GiveUpLogIn);
+}
+
 /// What came of the log-in.
 pub(super) fn logged_in(state: &mut State, result: Result<LoggedIn, ClientError>, out: &mut Vec<Effect>) {
     let Screen::Form(form) = &mut state.screen else { return };
-    form.busy = false;
+    // An answer that came as it was given up changes nothing any more.
+    if !std::mem::take(&mut form.busy) {
+        return;
+    }
     let error = match result {
         Ok(logged_in) => return out.push(Effect::Start(logged_in.server)),
         Err(error) => error,
@@ -117,9 +130,11 @@ fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
     if problem.code == ErrorCode::UsernameTaken {
         return (FormField::Username, problem.detail.clone());
     }
-    for (name, field) in [("username", FormField::Username), ("password", FormField::Password)] {
+    for (name, field, word) in
+        [("username", FormField::Username, "name"), ("password", FormField::Password, "password")]
+    {
         if let Some(error) = names_field(name) {
-            return (field, error.detail.clone());
+            return (field, format!("the {word} {}", error.detail));
         }
     }
     match problem.code {
@@ -128,6 +143,6 @@ fn complaint(form: &mut Form, error: &ClientError) -> (FormField, String) {
         ErrorCode::Unauthorized => {
             (FormField::Password, format!("{} New here? Choose \"I have no account yet\".", problem.detail))
         }
-        _ => (FormField::Submit, problem.detail.clone()),
+        _ => (FormField::Submit, error.to_string()),
     }
 }

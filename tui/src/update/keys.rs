@@ -7,7 +7,7 @@ use crate::editor::Edit;
 use crate::effect::Effect;
 use crate::keymap::{Found, Key};
 use crate::state::overlay::Answer;
-use crate::state::{Confirm, Overlay, Screen, Scroll, State};
+use crate::state::{Confirm, Overlay, Screen, Scroll, State, Tone};
 
 /// Lines of a paste above which it is asked what to do with it.
 const PASTE_LINES: usize = 3;
@@ -72,7 +72,7 @@ fn typed(state: &mut State, c: char, out: &mut Vec<Effect>) {
 /// A text was pasted: one paste is one text, and its line ends send nothing.
 pub(super) fn paste(state: &mut State, text: &str, out: &mut Vec<Effect>) {
     if matches!(state.overlays.last(), Some(Overlay::Confirm(_))) {
-        return;
+        return state.say(Tone::Info, "nothing was pasted: answer the question first.");
     }
     if !state.overlays.is_empty() {
         return lists::edit(state, Edit::InsertText(text.replace(['\r', '\n'], " ")));
@@ -143,7 +143,7 @@ pub(super) fn run(state: &mut State, action: Action, out: &mut Vec<Effect>) {
         Action::ToggleMouse => {
             state.config.mouse = !state.config.mouse;
             let owner = if state.config.mouse { "the program" } else { "the terminal" };
-            state.say(crate::state::Tone::Info, format!("{owner} has the mouse now."));
+            state.say(Tone::Info, format!("{owner} has the mouse now."));
             out.push(Effect::Mouse(state.config.mouse));
         }
         Action::MarkUnread => go::mark_unread(state, None, out),
@@ -161,8 +161,10 @@ fn cancel(state: &mut State, out: &mut Vec<Effect>) {
     if state.overlays.pop().is_some() {
         return;
     }
-    if let Screen::Form(form) = &state.screen {
-        if form.back {
+    if let Screen::Form(form) = &mut state.screen {
+        if form.busy {
+            form::give_up(form, out);
+        } else if form.back {
             commands::back_to_chat(state, out);
         }
         return;
@@ -194,6 +196,9 @@ fn interrupt(state: &mut State, out: &mut Vec<Effect>) {
         return;
     }
     if let Screen::Form(form) = &mut state.screen {
+        if form.busy {
+            return form::give_up(form, out);
+        }
         return match form.focused_editor().filter(|editor| !editor.is_empty()) {
             Some(editor) => editor.set_text(""),
             None => questions::ask_quit(state, out),

@@ -215,11 +215,9 @@ pub(super) fn switcher_rows(state: &State) -> Vec<ListRow> {
     for group in state.groups.iter().filter(|group| !group.joined) {
         let name = format!("#{}", group.name);
         if state.rooms.by_name(&name).is_none() {
-            rows.push(ListRow::new(
-                name,
-                format!("join · {}", group.topic),
-                Choice::Group(group.name.to_string()),
-            ));
+            let about =
+                if group.topic.is_empty() { "join".to_owned() } else { format!("join · {}", group.topic) };
+            rows.push(ListRow::new(name, about, Choice::Group(group.name.to_string())));
         }
     }
     rows
@@ -301,11 +299,13 @@ pub(super) fn ask_search(state: &mut State) {
 pub(super) fn details(state: &mut State, conversation: ConversationId, seq: Seq, out: &mut Vec<Effect>) {
     let Some(message) = state.place().and_then(|place| place.timeline.message(seq)) else { return };
     let at = |ms| date_and_clock(&state.zone, ms);
-    let mut rows = vec![ListRow::new(
-        format!("from {} ({})", message.sender.username, message.sender.display_name),
-        at(message.sent_at),
-        Choice::None,
-    )];
+    let sender = &message.sender;
+    let from = if sender.display_name == sender.username.as_str() {
+        format!("from {}", sender.username)
+    } else {
+        format!("from {} ({})", sender.username, sender.display_name)
+    };
+    let mut rows = vec![ListRow::new(from, at(message.sent_at), Choice::None)];
     if let Some(edited) = message.edited_at {
         rows.push(ListRow::new("edited", at(edited), Choice::None));
     }

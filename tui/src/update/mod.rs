@@ -103,6 +103,8 @@ fn load(state: &mut State, id: ConversationId, out: &mut Vec<Effect>) {
     let Some(scene) = Scene::open(state, areas.messages.width) else { return };
     let visible = scene.visible(areas.messages.height);
     let place = scene.place;
+    let in_view = state.focused && visible.iter().any(|row| row.row.kind == RowKind::Divider);
+    let seen = place.divider.filter(|_| in_view);
     let mut want = None;
     if let Some(first) = visible.first() {
         let mut at = Some(first.item);
@@ -134,6 +136,9 @@ fn load(state: &mut State, id: ConversationId, out: &mut Vec<Effect>) {
         .filter(|seq| place.timeline.known(*seq).is_none() && !place.asked_quotes.contains(seq))
         .collect();
     let asked = place.timeline.loading.is_some() || place.timeline.loaded == want;
+    if seen.is_some() {
+        state.place_of(id).seen_divider = seen;
+    }
     if let Some(want) = want
         && !asked
     {

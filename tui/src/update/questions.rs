@@ -5,7 +5,8 @@ use crate::client::{Call, Request};
 use crate::editor::{Edit, Editor};
 use crate::effect::Effect;
 use crate::state::overlay::{Answer, Asked};
-use crate::state::{Confirm, Errand, Overlay, Question, Screen, State};
+use crate::state::{Confirm, Errand, Overlay, Question, Screen, State, Tone};
+use chat_shared::limits::PASSWORD_MIN;
 
 /// Asks for a yes or a no.
 pub(super) fn confirm(state: &mut State, question: String, detail: &str, word: &'static str, answer: Answer) {
@@ -23,6 +24,11 @@ pub(super) fn ask_password(state: &mut State, title: &str, purpose: Asked) {
     })));
 }
 
+fn ask_new_password(state: &mut State, old: String) {
+    let title = format!("The new password (at least {PASSWORD_MIN} characters)");
+    ask_password(state, &title, Asked::NewPassword(old));
+}
+
 /// A line that was asked for has come.
 pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>) {
     let text = question.editor.text().to_owned();
@@ -31,10 +37,19 @@ pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>
     }
     match question.purpose {
         Asked::Search => commands::search(state, text),
-        Asked::OldPassword => {
-            ask_password(state, "The new password (at least 10 characters)", Asked::NewPassword(text))
+        Asked::OldPassword => ask_new_password(state, text),
+        Asked::NewPassword(old) if text.chars().count() < PASSWORD_MIN => {
+            state.say(Tone::Bad, format!("the password needs at least {PASSWORD_MIN} characters."));
+            ask_new_password(state, old);
         }
         Asked::NewPassword(old) => {
+            ask_password(state, "The new password once more", Asked::NewPasswordAgain(old, text));
+        }
+        Asked::NewPasswordAgain(old, new) if new != text => {
+            state.say(Tone::Bad, "the two passwords differ.");
+            ask_new_password(state, old);
+        }
+        Asked::NewPasswordAgain(old, _) => {
             let done = Errand::Say("your password is changed; every other session has ended.".into());
             out.push(state.errand(Call::ChangePassword(old, text), done));
         }
@@ -43,7 +58,9 @@ pub(super) fn asked(state: &mut State, question: Question, out: &mut Vec<Effect>
 
 /// Asks whether to quit when something would be lost, else quits.
 pub(super) fn ask_quit(state: &mut State, out: &mut Vec<Effect>) {
-    let unsent: usize = state.places.values().map(|place| place.timeline.pending.len()).sum();
+    // What has failed for a conversation that is gone waits for nothing.
+    let mine = state.places.iter().filter(|(id, _)| state.rooms.get(**id).is_some());
+    let unsent: usize = mine.map(|(_, place)| place.timeline.pending.len()).sum();
     let (question, detail) = match (unsent, state.kept) {
         (0, _) => ("Quit?".to_owned(), String::new()),
         (n, true) => (format!("Quit with {n} unsent?"), "They are kept, and sent the next time.".to_owned()),
@@ -101,7 +118,7 @@ pub(super) fn answer(state: &mut State, answer: Answer, out: &mut Vec<Effect>) {
         }
         Answer::Invite(id, name) => {
             let done = Errand::Say(format!("@{name} is added."));
-            out.push(state.errand(Call::PutMember(id, name, None), done));
+            out.push(state.errand(Call::AddMember(id, name), done));
         }
         Answer::EndSession(id) => {
             out.push(state.errand(Call::EndSession(id), Errand::Say("that session has ended.".into())));

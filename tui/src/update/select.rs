@@ -196,30 +196,31 @@ fn retry(state: &mut State, item: Item, out: &mut Vec<Effect>) {
     }
 }
 
+/// Everything that can be done with a message.
+const VERBS: [Action; 13] = [
+    Action::RetrySend,
+    Action::Reply,
+    Action::React,
+    Action::Agree,
+    Action::EditMessage,
+    Action::DeleteMessage,
+    Action::CopyText,
+    Action::CopyLine,
+    Action::OpenLink,
+    Action::ViewMessage,
+    Action::UnreadFromHere,
+    Action::Quote,
+    Action::GoToQuoted,
+];
+
 /// What can be done with the message, to choose from.
 fn verbs(state: &mut State, item: Item) {
-    let all: &[Action] = match item {
-        Item::Pending(_) => &[Action::RetrySend, Action::CopyText, Action::DeleteMessage],
-        Item::Message(_) => &[
-            Action::Reply,
-            Action::React,
-            Action::Agree,
-            Action::EditMessage,
-            Action::DeleteMessage,
-            Action::CopyText,
-            Action::CopyLine,
-            Action::OpenLink,
-            Action::ViewMessage,
-            Action::UnreadFromHere,
-            Action::Quote,
-            Action::GoToQuoted,
-        ],
-    };
-    let rows = all
-        .iter()
-        .map(|action| {
-            let key = state.config.keymap.key_of(*action).unwrap_or_default();
-            ListRow::new(action.doc(), key, Choice::Action(*action))
+    let rows = VERBS
+        .into_iter()
+        .filter(|verb| state.offers(item, *verb))
+        .map(|verb| {
+            let key = state.config.keymap.key_of(verb).unwrap_or_default();
+            ListRow::new(verb.doc(), key, Choice::Action(verb))
         })
         .collect();
     let list = List::new("This message", ListPurpose::Verbs, rows).searchable().hinted("Enter does it");

@@ -48,6 +48,35 @@ pub(super) fn text(
     }
 }
 
+/// Draws a text of one line: of a long one the end before the cursor, or its beginning where there is none.
+pub(super) fn one_line(
+    editor: &Editor,
+    area: Rect,
+    style: ratatui::style::Style,
+    with_cursor: bool,
+    pen: &mut Pen<'_>,
+) {
+    let at = Position::new(area.x, area.y);
+    if !with_cursor {
+        pen.line(at, area.width, editor.text(), style);
+        return;
+    }
+    let (before, after) = editor.text().split_at_checked(editor.cursor()).unwrap_or((editor.text(), ""));
+    // The cursor has a column of its own.
+    let room = usize::from(area.width.saturating_sub(1));
+    let hidden = width::width(before).saturating_sub(room);
+    let mut passed = 0;
+    let cut = width::clusters(before).find(|cluster| {
+        passed += width::width(cluster.shown());
+        passed >= hidden
+    });
+    let start = if hidden == 0 { 0 } else { cut.map_or(before.len(), |cluster| cluster.end()) };
+    let seen = before.get(start..).unwrap_or_default();
+    pen.line(at, area.width, &format!("{seen}{after}"), style);
+    let column = u16::try_from(width::width(seen)).unwrap_or(area.width);
+    pen.cursor(Position::new((area.x + column).min(area.right().saturating_sub(1)), area.y));
+}
+
 /// What is answered or edited, who is writing, or just a line.
 fn context(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let theme = &state.theme;
@@ -68,7 +97,7 @@ fn context(state: &State, area: Rect, pen: &mut Pen<'_>) {
         Some((format!(" ↪ replying to {name}: {short} · {esc} "), theme.key))
     } else if let Some((at, _)) = &place.recalled {
         Some((format!(" earlier input {} of {} ", at + 1, place.entered.len()), theme.dim))
-    } else if place.selected.is_some() {
+    } else if let Some(item) = place.selected {
         let keys = [
             Action::Reply,
             Action::React,
@@ -80,6 +109,7 @@ fn context(state: &State, area: Rect, pen: &mut Pen<'_>) {
         ];
         let hints: Vec<String> = keys
             .iter()
+            .filter(|action| state.offers(item, **action))
             .filter_map(|action| Some(format!("{} {}", state.config.keymap.key_of(*action)?, action.short())))
             .collect();
         Some((format!(" {} ", hints.join(" · ")), theme.key))

@@ -1,6 +1,6 @@
 //! The form that lets somebody in.
 
-use super::{Pen, composer, inside};
+use super::{Pen, broken, composer, inside};
 use crate::state::form::Code;
 use crate::state::{Form, FormField, State};
 use ratatui::layout::{Position, Rect};
@@ -8,6 +8,8 @@ use ratatui::style::Modifier;
 
 /// Columns of the form.
 const WIDTH: u16 = 64;
+/// Below so many columns inside there is no room to be generous.
+const NARROW: u16 = 50;
 /// Columns of the labels.
 const LABEL: u16 = 14;
 
@@ -65,23 +67,20 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
                 pen.cursor(Position::new(at.min(line.right().saturating_sub(1)), y));
             }
         } else {
-            composer::text(editor, line, theme.text, focused, pen);
+            composer::one_line(editor, line, theme.text, focused, pen);
         }
         y += step;
     }
+    let indent = if columns < NARROW { 0 } else { LABEL };
     let button = |pen: &mut Pen<'_>, y: u16, field: FormField, text: &'static str| {
         let focused = form.focus == field;
         let style = if focused { theme.chosen } else { theme.text };
-        let x = pen.fixed(
-            Position::new(x + LABEL, y),
-            columns.saturating_sub(LABEL),
-            if focused { "▸ " } else { "  " },
-            theme.key,
-        );
-        pen.fixed(Position::new(x, y), columns.saturating_sub(LABEL + 2), text, style);
+        let left = columns.saturating_sub(indent);
+        let x = pen.fixed(Position::new(x + indent, y), left, if focused { "▸ " } else { "  " }, theme.key);
+        pen.fixed(Position::new(x, y), left.saturating_sub(2), text, style);
     };
     let (submit, switch) = match (form.busy, form.register) {
-        (true, _) => ("…", "  "),
+        (true, _) => ("asking the server…", "Esc gives it up"),
         (false, true) => ("Register", "I have an account already"),
         (false, false) => ("Log in", "I have no account yet"),
     };
@@ -89,24 +88,17 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
     button(pen, y + 1, FormField::Switch, switch);
     if let Some((_, detail)) = &form.error {
         // An error may be a sentence or two: it has two rows.
-        let spans = [crate::text::Span::plain(chat_shared::display::SafeText::line(detail))];
-        let rows = crate::text::wrap::wrap_line(&spans, columns, 0);
-        for (y, row) in (y + 2..inner.bottom()).zip(rows) {
-            let mut at = x;
-            for segment in row.segments() {
-                at = pen.segment(Position::new(at, y), columns, segment, theme.bad);
-            }
-        }
+        let mut rows = broken(detail, columns);
+        rows.truncate(usize::from(inner.bottom().saturating_sub(y + 2)));
+        pen.rows(Position::new(x, y + 2), &rows, theme.bad);
     }
-    let hint = if form.back {
-        "Tab moves · Enter goes on · Esc back to the chat · Ctrl-q quits"
-    } else {
-        "Tab moves · Enter goes on · Ctrl-q quits"
-    };
-    pen.fixed(
-        Position::new(area.x + 2, area.bottom().saturating_sub(1)),
-        width.saturating_sub(4),
-        hint,
-        theme.dim,
-    );
+    let mut hints = vec!["Tab moves", "Enter goes on", "Ctrl-q quits"];
+    if form.back {
+        hints.insert(2, "Esc back");
+    }
+    if columns < NARROW {
+        hints.remove(1);
+    }
+    let at = Position::new(area.x + 2, area.bottom().saturating_sub(1));
+    pen.line(at, width.saturating_sub(4), &hints.join(" · "), theme.dim);
 }

@@ -12,7 +12,8 @@ pub(crate) mod timeline;
 use crate::layout;
 use crate::state::{Screen, State};
 use crate::text::links::Url;
-use crate::text::{Look, Reference, Segment, paint, width};
+use crate::text::wrap::{self, Row};
+use crate::text::{Look, Reference, Segment, Span, paint, width};
 use crate::theme::Theme;
 use chat_shared::display::SafeText;
 use ratatui::buffer::Buffer;
@@ -73,7 +74,7 @@ fn chat(state: &State, pen: &mut Pen<'_>) {
         members::draw(state, area, pen);
         pen.vertical(area.x - 1, area.y, area.height);
     }
-    timeline::header(state, areas.header, pen);
+    timeline::header(state, &areas, pen);
     timeline::draw(state, areas.messages, pen);
     composer::draw(state, &areas, pen);
     status::draw(state, areas.status, pen);
@@ -134,6 +135,19 @@ impl Pen<'_> {
         end
     }
 
+    /// Writes rows below each other; returns the row after them.
+    pub(crate) fn rows(&mut self, at: Position, rows: &[Row], base: Style) -> u16 {
+        let mut y = at.y;
+        for row in rows {
+            let mut x = at.x;
+            for segment in row.segments() {
+                x = self.segment(Position::new(x, y), segment.width(), segment, base);
+            }
+            y += 1;
+        }
+        y
+    }
+
     /// Gives an area a style, leaving what is written there.
     pub(crate) fn style(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area, style);
@@ -188,6 +202,9 @@ impl Pen<'_> {
             self.sign(left, y, "│", style);
             self.sign(right, y, "│", style);
         }
+        if title.is_empty() {
+            return;
+        }
         let title = SafeText::line(&format!(" {title} "));
         self.text(Position::new(left + 2, top), area.width.saturating_sub(4), &title, self.theme.title);
     }
@@ -221,6 +238,12 @@ fn look(theme: &Theme, look: &Look, base: Style) -> Style {
         }
     }
     style
+}
+
+/// A text in rows of so many columns; none for an empty one.
+pub(crate) fn broken(text: &str, columns: u16) -> Vec<Row> {
+    let line = |line| wrap::wrap_line(&[Span::plain(SafeText::line(line))], columns, 0);
+    text.lines().flat_map(line).collect()
 }
 
 /// Rows and columns inside a border.

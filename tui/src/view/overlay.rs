@@ -1,6 +1,6 @@
 //! What lies over the screen: lists, questions, and the keys that may follow.
 
-use super::{Pen, composer, inside};
+use super::{Pen, broken, composer, inside};
 use crate::state::{Confirm, List, Overlay, Question, State};
 use crate::text::width;
 use chat_shared::display::SafeText;
@@ -10,6 +10,9 @@ use ratatui::layout::{Position, Rect};
 const LIST_WIDTH: u16 = 76;
 /// Rows of a list at the most.
 const LIST_HEIGHT: u16 = 24;
+
+/// Columns of a question at the most.
+const CONFIRM_WIDTH: u16 = 70;
 
 fn centered(size: (u16, u16), width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(size.0), height.min(size.1));
@@ -65,7 +68,7 @@ fn list(state: &State, list: &List, top: bool, pen: &mut Pen<'_>) {
         let inner = inside(outer);
         let line = Rect::new(inner.x + 3, inner.y, inner.width.saturating_sub(4), 1);
         pen.fixed(Position::new(inner.x + 1, inner.y), 2, "> ", theme.key);
-        composer::text(query, line, theme.text, top, pen);
+        composer::one_line(query, line, theme.text, top, pen);
         pen.horizontal(inner.x, inner.y + 1, inner.width, theme.border);
     }
     if list.matching.is_empty() {
@@ -101,28 +104,49 @@ fn list(state: &State, list: &List, top: bool, pen: &mut Pen<'_>) {
     }
 }
 
+/// Answers beside each other, in as many lines as they need: none is torn.
+fn joined(answers: &[String], columns: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for answer in answers {
+        let wide = width::width(answer);
+        if used > 0 {
+            let fits = used + 3 + wide <= columns;
+            text.push_str(if fits { " · " } else { "\n" });
+            used = if fits { used + 3 } else { 0 };
+        }
+        text.push_str(answer);
+        used += wide;
+    }
+    text
+}
+
 fn confirm(state: &State, confirm: &Confirm, pen: &mut Pen<'_>) {
     let theme = &state.theme;
     let answers: Vec<String> = confirm.answers.iter().map(|(key, word, _)| format!("{key} {word}")).collect();
-    let answers = answers.join(" · ");
+    let answers = joined(&answers, usize::from(CONFIRM_WIDTH.min(state.size.0).saturating_sub(4)));
     let wide = [confirm.question.as_str(), &confirm.detail, &answers]
         .iter()
-        .map(|text| width::width(text))
+        .flat_map(|text| text.lines())
+        .map(width::width)
         .max()
         .unwrap_or(0);
-    let columns = u16::try_from(wide + 6).unwrap_or(u16::MAX).min(70).min(state.size.0);
-    let rows = if confirm.detail.is_empty() { 3 } else { 4 };
-    let area = centered(state.size, columns.max(20), rows + 2);
+    let columns = u16::try_from(wide + 6).unwrap_or(u16::MAX).clamp(20, CONFIRM_WIDTH).min(state.size.0);
+    let inner = columns.saturating_sub(4);
+    let (question, detail) = (broken(&confirm.question, inner), broken(&confirm.detail, inner));
+    let answers = broken(&answers, inner);
+    // Everything but the detail, with the border and the row that is left empty.
+    let fixed = question.len() + answers.len() + 3;
+    let shown = detail.len().min(usize::from(state.size.1).saturating_sub(fixed));
+    let area = centered(state.size, columns, u16::try_from(fixed + shown).unwrap_or(u16::MAX));
     pen.frame(area, "");
     let inner = inside(area);
-    let columns = inner.width.saturating_sub(2);
-    let mut y = inner.y;
-    pen.line(Position::new(inner.x + 1, y), columns, &confirm.question, theme.title);
-    if !confirm.detail.is_empty() {
-        y += 1;
-        pen.line(Position::new(inner.x + 1, y), columns, &confirm.detail, theme.dim);
+    let (x, mut y) = (inner.x + 1, inner.y);
+    y = pen.rows(Position::new(x, y), &question, theme.title);
+    y = pen.rows(Position::new(x, y), &detail[..shown], theme.dim);
+    if shown < detail.len() {
+        pen.fixed(Position::new(inner.right().saturating_sub(1), y.saturating_sub(1)), 1, "…", theme.warn);
     }
-    pen.line(Position::new(inner.x + 1, y + 2), columns, &answers, theme.key);
+    pen.rows(Position::new(x, y + 1), &answers, theme.key);
 }
 
 fn question(state: &State, question: &Question, pen: &mut Pen<'_>) {
@@ -136,7 +160,7 @@ fn question(state: &State, question: &Question, pen: &mut Pen<'_>) {
         let x = pen.line(Position::new(line.x, line.y), line.width, &dots, theme.text);
         pen.cursor(Position::new(x.min(line.right().saturating_sub(1)), line.y));
     } else {
-        composer::text(&question.editor, line, theme.text, true, pen);
+        composer::one_line(&question.editor, line, theme.text, true, pen);
     }
 }
 

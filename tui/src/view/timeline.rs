@@ -1,12 +1,15 @@
 //! The messages of the open conversation, and the line above them.
 
-use super::Pen;
+use super::{Pen, broken};
+use crate::action::Action;
+use crate::layout::Areas;
 use crate::layout::message::{GUTTER, RowKind, Scene};
 use crate::layout::timeline::Visible;
-use crate::state::{Scroll, State, name_of, rooms};
+use crate::state::place::Place;
+use crate::state::{Item, Scroll, State, name_of, rooms};
 use crate::text::width;
 use crate::text::wrap::Part;
-use chat_shared::api::ConversationKind;
+use chat_shared::api::{Conversation, ConversationKind};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
@@ -15,53 +18,47 @@ pub(crate) fn text_column(scene: &Scene<'_>) -> u16 {
     if scene.columns.name == 0 { 2 } else { scene.columns.name + 3 }
 }
 
-/// Name, topic, members.
-pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let theme = &state.theme;
+/// Name, topic, members; in place of the last, where new messages begin above what is seen.
+pub(super) fn header(state: &State, areas: &Areas, pen: &mut Pen<'_>) {
+    let (theme, area) = (&state.theme, areas.header);
     let Some(conversation) = state.conversation() else { return };
-    let end = area.right();
-    let mut x = pen.line(
-        Position::new(area.x + 1, area.y),
-        area.width.saturating_sub(2),
-        &name_of(conversation),
-        theme.title,
-    );
-    let mut right = end.saturating_sub(1);
-    let muted = rooms::is_muted(conversation, state.now);
-    let about = match (conversation.kind, &conversation.peer) {
-        (ConversationKind::Direct, Some(peer)) => {
-            let online =
-                if state.online.contains(peer.username.as_str()) { "● online" } else { "○ offline" };
-            let status =
-                if peer.status_text.is_empty() { String::new() } else { format!(" · {}", peer.status_text) };
-            let own = if peer.username.as_str() == state.me {
-                "notes to yourself".to_owned()
-            } else {
-                format!("{online}{status}")
-            };
-            let display = if peer.display_name == peer.username.as_str() {
-                String::new()
-            } else {
-                peer.display_name.clone()
-            };
-            right = pen.right(right, area.y, area.width / 2, &own, theme.dim);
-            display
-        }
-        _ => {
-            let count = match conversation.member_count {
-                1 => "1 member".to_owned(),
-                count => format!("{count} members"),
-            };
-            right = pen.right(right, area.y, area.width / 3, &count, theme.dim);
-            conversation.topic.clone().unwrap_or_default()
-        }
+    let (about, at_right) = beside_name(state, conversation);
+    let (at_right, style) = if begins_above(state, areas.messages) {
+        let key = state.config.keymap.key_of(Action::FirstUnread).unwrap_or_default();
+        (format!("↑ new ({key})"), theme.mention)
+    } else {
+        (at_right, theme.dim)
     };
-    if muted {
+    let right = pen.right(area.right().saturating_sub(1), area.y, area.width / 2, &at_right, style);
+    let left = Position::new(area.x + 1, area.y);
+    let mut x = pen.line(left, right.saturating_sub(left.x + 1), &name_of(conversation), theme.title);
+    if rooms::is_muted(conversation, state.now) {
         x = pen.fixed(Position::new(x + 1, area.y), right.saturating_sub(x + 2), "(muted)", theme.warn);
     }
     if !about.is_empty() && right > x + 3 {
         pen.line(Position::new(x + 2, area.y), right.saturating_sub(x + 3), &about, theme.dim);
     }
+}
+
+/// What a conversation is about, and what is told of who is in it.
+fn beside_name(state: &State, conversation: &Conversation) -> (String, String) {
+    let Some(peer) = conversation.peer.as_ref().filter(|_| conversation.kind == ConversationKind::Direct)
+    else {
+        let count = match conversation.member_count {
+            1 => "1 member".to_owned(),
+            count => format!("{count} members"),
+        };
+        return (conversation.topic.clone().unwrap_or_default(), count);
+    };
+    let name = peer.username.as_str();
+    let called = if peer.display_name == name { String::new() } else { peer.display_name.clone() };
+    if name == state.me {
+        return (called, "notes to yourself".to_owned());
+    }
+    let online = if state.online.contains(name) { "● online" } else { "○ offline" };
+    let status =
+        if peer.status_text.is_empty() { String::new() } else { format!(" · {}", peer.status_text) };
+    (called, format!("{online}{status}"))
 }
 
 /// The visible rows.
@@ -79,7 +76,7 @@ pub(super) fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Scroll::At(..) = scene.place.scroll {
         let below = scene.conversation.unread;
         let newer = if below > 0 { format!("↓ {} new ", rooms::count(below)) } else { "↓ ".to_owned() };
-        let key = state.config.keymap.key_of(crate::action::Action::ScrollBottom).unwrap_or_default();
+        let key = state.config.keymap.key_of(Action::ScrollBottom).unwrap_or_default();
         let text = format!(" {newer}({key}) ");
         let style = if below > 0 { theme.mention } else { theme.dim };
         pen.right(
@@ -92,6 +89,14 @@ pub(super) fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
+/// Is the line above what is new out of sight, above the view, and has it been there all the time?
+fn begins_above(state: &State, messages: Rect) -> bool {
+    let unseen = |place: &Place| place.divider.filter(|divider| place.seen_divider != Some(*divider));
+    let Some(read) = state.place().and_then(unseen) else { return false };
+    let Some(scene) = Scene::open(state, messages.width) else { return false };
+    matches!(scene.visible(messages.height).first(), Some(Visible { item: Item::Message(first), .. }) if *first > read)
+}
+
 fn empty(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let text = match state.conversation() {
         None if state.rooms.is_empty() => {
@@ -101,14 +106,11 @@ fn empty(state: &State, area: Rect, pen: &mut Pen<'_>) {
         Some(_) if super::status::is_offline(state) => "Nothing of this conversation is on this machine yet.",
         Some(_) => "loading…",
     };
-    if area.height > 0 {
-        pen.fixed(
-            Position::new(area.x + 2, area.y + area.height / 2),
-            area.width.saturating_sub(3),
-            text,
-            state.theme.dim,
-        );
-    }
+    let rows = broken(text, area.width.saturating_sub(4));
+    let used = u16::try_from(rows.len()).unwrap_or(area.height);
+    let shown = rows.len().min(usize::from(area.height));
+    let top = area.y + area.height.saturating_sub(used) / 2;
+    pen.rows(Position::new(area.x + 2, top), &rows[..shown], state.theme.dim);
 }
 
 fn row(state: &State, scene: &Scene<'_>, visible: &Visible, area: Rect, pen: &mut Pen<'_>) {

@@ -75,6 +75,30 @@ fn every_end_gives_the_terminal_back() {
     }
 }
 
+/// What the next test runs in a terminal of its own.
+#[test]
+#[ignore = "it takes over the terminal that it runs in"]
+#[should_panic(expected = "on purpose")]
+fn a_panic_on_a_terminal_that_is_taken_over() {
+    let _taken = chat_tui::terminal::Terminal::enter(true, true).unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_read_on_it() {
+    let program = std::env::current_exe().unwrap();
+    let test = "--ignored --exact --nocapture leaving::a_panic_on_a_terminal_that_is_taken_over";
+    let script = format!("{} {test}; stty -a; echo the end", program.display());
+    let terminal = Setup::program("sh", &["-c", &script]).size(100, 40).start();
+    terminal.wait_for("the end");
+    let screen = terminal.screen();
+    for text in ["on purpose", "1 passed", " icanon ", " echo "] {
+        assert!(screen.contains(text), "{text} in {screen}");
+    }
+    assert!(!terminal.look(|screen| screen.alternate_screen() || screen.hide_cursor()));
+    assert_given_back(&terminal.raw());
+}
+
 /// Waits until a program does nothing any more: none of its threads runs for a while.
 fn wait_idle(pid: Pid) {
     let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());

@@ -1,6 +1,7 @@
 //! Conversations through a real server.
 
 use crate::harness::World;
+use chat_shared::api::Role;
 use chat_tui::client::Connection;
 use chat_tui::client::{Answer, Call, Request};
 
@@ -85,10 +86,40 @@ async fn errands() {
     b.until("left", |face| !face.conversations.contains_key(&lab)).await;
     b.client.ask(Request::Call(5, Call::Logout));
     b.until("logged out", |face| face.logged_out.is_some()).await;
-    a.client.ask(Request::Call(6, Call::User("nobody-here".into())));
-    a.until("an error", |face| face.answers.get(&6).is_some_and(Result::is_err)).await;
     a.quit().await;
     b.quit().await;
+}
+
+#[tokio::test]
+async fn an_errand_about_somebody_who_is_not_there_says_so_and_changes_nothing() {
+    let world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let lab = alice.group("lab").await;
+    let mut a = alice.start();
+    a.online().await;
+    let nobody = "there is no user @zoe.";
+    let calls = [
+        (Call::User("zoe".into()), nobody),
+        (Call::Direct("zoe".into()), nobody),
+        (Call::AddMember(lab, "zoe".into()), nobody),
+        (Call::RemoveMember(lab, "bob".into()), "@bob is not a member here."),
+        (
+            Call::SetRole(lab, "bob".into(), Role::Owner),
+            "@bob is not a member here. To add them: /invite @bob",
+        ),
+    ];
+    for (ticket, (call, detail)) in (1..).zip(calls) {
+        a.client.ask(Request::Call(ticket, call));
+        a.until(detail, |face| face.answers.contains_key(&ticket)).await;
+        assert_eq!(a.answers[&ticket], Err(detail.to_owned()));
+    }
+    assert_eq!(alice.conversation(lab).await.member_count, 1);
+
+    bob.join(lab).await;
+    a.client.ask(Request::Call(9, Call::SetRole(lab, "bob".into(), Role::Moderator)));
+    a.until("a moderator", |face| face.answers.contains_key(&9)).await;
+    assert_eq!(a.answers[&9], Ok(Answer::Done));
+    a.quit().await;
 }
 
 #[tokio::test]

@@ -172,6 +172,40 @@ fn reactions_are_added_and_taken_back() {
 }
 
 #[test]
+fn what_is_named_in_full_is_found_before_what_resembles_it() {
+    for (name, emoji) in [("heart", "❤️ 1"), ("x", "❌ 1"), ("eyes", "👀 1")] {
+        let mut script = script();
+        script.press("hi<enter><esc>+").press(name).press("<enter>");
+        assert!(script.shows(emoji), "{name}: {}", script.screen());
+    }
+}
+
+#[test]
+fn only_what_can_be_done_with_a_message_is_offered() {
+    let offered = |script: &mut Script| {
+        script.press("<enter>");
+        let Some(Overlay::List(list)) = script.state.overlays.last() else { panic!("no list") };
+        let rows: Vec<String> = list.rows.iter().map(|row| row.detail.clone()).collect();
+        script.press("<esc>");
+        rows.concat()
+    };
+    let mut script = Script::demo(120, 36);
+    arrives(&mut script, "look: https://example.org/");
+    let id = script.id("#general");
+    let mut conversation = script.state.rooms.get(id).unwrap().clone();
+    conversation.role = chat_shared::api::Role::Member;
+    script.tell(Update::Conversation(Box::new(conversation)));
+    script.press("<ctrl-s>");
+    assert_eq!(offered(&mut script), "r+=yYovu>");
+    assert!(script.shows("r reply · + react · y copy"), "{}", script.screen());
+    script.press("<esc>mine<enter><ctrl-s>");
+    assert_eq!(offered(&mut script), "r+=edyYvu>");
+    assert!(script.shows("e edit · d delete"), "{}", script.screen());
+    script.press("dy");
+    assert_eq!(offered(&mut script), "Yvu");
+}
+
+#[test]
 fn a_message_is_deleted_only_after_a_yes() {
     let mut script = script();
     script.press("oops<enter><esc>dn");
@@ -189,6 +223,8 @@ fn a_long_paste_is_one_text_and_asks() {
     let long = "1\n2\n3\n4\n";
     script.event(Event::Paste(long.into()));
     assert!(script.shows("Paste 4 lines?"));
+    script.event(Event::Paste("another".into()));
+    assert!(script.note().contains("nothing was pasted"), "{}", script.note());
     script.press("n");
     assert_eq!(script.line(), "");
     script.event(Event::Paste(long.into()));
@@ -300,5 +336,54 @@ fn hostile_revs_do_no_harm() {
         script.tell(Update::Page { conversation: id, from: seq(from), to: seq(to), messages: Vec::new() });
         script.screen();
         script.press("<pageup><alt-home><alt-end><esc><up><esc>");
+    }
+}
+
+#[test]
+fn an_earlier_input_is_found_by_a_few_letters() {
+    let mut script = script();
+    script.press("deploy the thing<enter>hello<enter><ctrl-r>dply<enter>");
+    assert_eq!(script.line(), "deploy the thing");
+}
+
+#[test]
+fn the_palette_does_actions_and_begins_commands() {
+    let mut script = script();
+    script.press("<ctrl-p>conversation above<enter>");
+    assert_eq!(script.open(), "@yuki");
+    script.press("<ctrl-p>/topic<enter>");
+    assert_eq!(script.line(), "/topic ");
+}
+
+#[test]
+fn a_message_is_quoted_above_what_is_written() {
+    let mut script = script();
+    arrives(&mut script, "one\ntwo");
+    script.press("and I say<ctrl-s>>");
+    assert_eq!(script.line(), "> one\n> two\nand I say");
+    assert!(!script.state.is_selecting());
+}
+
+#[test]
+fn the_mouse_is_let_go_and_taken_again() {
+    let mut script = script();
+    script.press("<alt-m>");
+    assert!(
+        script.effects.contains(&Effect::Mouse(false))
+            && script.note().contains("the terminal has the mouse")
+    );
+    script.press("<alt-m>");
+    assert_eq!(script.effects.last(), Some(&Effect::Mouse(true)));
+}
+
+#[test]
+fn members_are_shown_where_there_is_room() {
+    for (columns, as_panel) in [(120, false), (80, true), (40, false)] {
+        let mut script = Script::demo(columns, 24);
+        // At 120 columns they are there from the start, and go.
+        script.press("<f8>");
+        assert_eq!(chat_tui::layout::areas(&script.state).members.is_some(), as_panel, "{columns}");
+        assert_eq!(script.state.overlays.len(), usize::from(columns == 40), "{columns}");
+        assert_eq!(script.shows("Members"), columns < 120, "{columns}: {}", script.screen());
     }
 }

@@ -132,6 +132,18 @@ fn offline_with_something_unsent() {
 }
 
 #[test]
+fn a_long_name_leaves_room_for_what_stands_beside_it() {
+    let mut script = Script::demo(60, 24);
+    let id = script.id("#general");
+    let mut conversation = script.state.rooms.get(id).unwrap().clone();
+    conversation.name = Some("a-name-that-is-as-long-as-a-name-can-be".parse().unwrap());
+    script.tell(chat_tui::client::Update::Conversation(Box::new(conversation)));
+    let screen = script.screen();
+    let header = screen.lines().next().unwrap();
+    assert!(header.contains("#a-name-that-is") && header.ends_with("… 5 members"), "{screen}");
+}
+
+#[test]
 fn no_screen_is_too_small_to_draw() {
     for columns in (1..60).step_by(4) {
         for rows in (1..14).step_by(3) {

@@ -11,5 +11,6 @@ mod docs;
 mod harness;
 mod keys;
 mod looks;
+mod questions;
 mod reading;
 mod unsent;

@@ -47,6 +47,22 @@ fn scrolled_up_is_not_reading_and_the_view_does_not_move() {
 }
 
 #[test]
+fn what_is_new_above_the_view_is_pointed_at_until_it_has_been_seen() {
+    let mut script = script();
+    script.event(Event::Focus(false));
+    for number in 0..40 {
+        arrives(&mut script, &format!("news {number}"));
+    }
+    script.event(Event::Focus(true));
+    assert!(script.shows("news 39") && !script.shows("news 0"));
+    assert!(script.shows("↑ new (Alt-u)"), "{}", script.screen());
+    script.press("<alt-u>");
+    assert!(script.shows("─ new messages ─") && script.shows("news 0"), "{}", script.screen());
+    script.press("<alt-end>");
+    assert!(script.shows("news 39") && !script.shows("↑ new"), "{}", script.screen());
+}
+
+#[test]
 fn marked_unread_stays_so_while_it_is_looked_at() {
     let mut script = script();
     script.press("<esc><up>u");

@@ -97,3 +97,26 @@ fn a_selected_unsent_message_stays_selected_while_others_are_sent() {
     script.tell(Update::Outbox(id, OutboxChange::Gone(waiting[1].id)));
     assert_eq!(script.state.place().unwrap().selected, None);
 }
+
+#[test]
+fn what_was_written_for_a_conversation_that_is_gone_is_told_and_there_when_it_is_back() {
+    let mut script = script();
+    script.answers = false;
+    let id = script.id("#general");
+    let general = script.state.rooms.get(id).unwrap().clone();
+    let pending = demo::pending("too late");
+    let send = pending.id;
+    script.tell(Update::Outbox(id, OutboxChange::Added(pending)));
+    script.press("half a sentence");
+    script.tell(Update::Removed(id));
+    script.tell(Update::Outbox(id, OutboxChange::Marked(send, Some("you are not in it any more".into()))));
+    assert_eq!(script.open(), "#ops");
+    assert!(script.note().contains("too late"), "{}", script.note());
+    // It waits for nothing that quitting could stop.
+    script.press("<ctrl-q>");
+    assert!(script.shows("Quit?"), "{}", script.screen());
+    script.press("n");
+    script.tell(Update::Conversation(Box::new(general)));
+    script.press("<alt-1>");
+    assert!(script.shows("too late") && script.shows("half a sentence"), "{}", script.screen());
+}
