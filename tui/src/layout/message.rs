@@ -205,16 +205,22 @@ impl<'a> Scene<'a> {
         if before.is_none_or(|before| date(&self.state.zone, before.sent_at) != day) {
             rows.push(self.line(RowKind::Day, &day.strftime("%A, %-d %B %Y").to_string()));
         }
-        if self.begins_new(message, before) {
+        if self.begins_new(message) {
             rows.push(self.line(RowKind::Divider, "new messages"));
         }
         rows
     }
 
-    fn begins_new(&self, message: &Message, before: Option<&Message>) -> bool {
-        self.place
-            .divider
-            .is_some_and(|divider| message.seq > divider && before.is_none_or(|before| before.seq <= divider))
+    /// The line stands where it was put by hand, else above the first words of somebody else.
+    fn begins_new(&self, message: &Message) -> bool {
+        let Some(divider) = self.place.divider.filter(|divider| message.seq > *divider) else { return false };
+        let timeline = &self.place.timeline;
+        let first = if self.place.hold_unread {
+            timeline.shown_after(divider).next()
+        } else {
+            timeline.unread_after(divider, &self.state.me).next()
+        };
+        first.is_some_and(|first| first.seq == message.seq)
     }
 
     fn before(&self, message: &Message) -> Option<&'a Message> {

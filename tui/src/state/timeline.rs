@@ -5,6 +5,7 @@ use crate::client::{Pending, Want};
 use chat_shared::api::{Message, MessageKind};
 use chat_shared::{Rev, SendId, Seq};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
 
 /// Messages of a conversation that are held at once: what is farther away is read again.
 pub const HELD_MAX: usize = 4_000;
@@ -178,6 +179,12 @@ impl Timeline {
         self.messages.values().filter(|message| self.span_of(message.seq).is_some())
     }
 
+    /// The same, after this one.
+    pub fn shown_after(&self, seq: Seq) -> impl Iterator<Item = &Message> {
+        let after = self.messages.range((Bound::Excluded(seq), Bound::Unbounded)).map(|(_, message)| message);
+        after.filter(|message| self.span_of(message.seq).is_some())
+    }
+
     /// Pending entries that stand as lines of their own.
     pub fn waiting(&self) -> impl DoubleEndedIterator<Item = (usize, &Pending)> {
         self.pending.iter().enumerate().filter(|(index, _)| self.is_waiting(*index))
@@ -226,12 +233,8 @@ impl Timeline {
                 below.find(|other| self.is_waiting(*other)).map(Item::Pending)
             }
             Item::Message(seq) => {
-                let after = (std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded);
-                let mut after = self.messages.range(after).map(|(_, message)| message);
-                after
-                    .find(|m| self.span_of(m.seq).is_some())
-                    .map(|m| Item::Message(m.seq))
-                    .or_else(|| self.waiting().next().map(|(index, _)| Item::Pending(index)))
+                let below = self.shown_after(seq).next().map(|message| Item::Message(message.seq));
+                below.or_else(|| self.waiting().next().map(|(index, _)| Item::Pending(index)))
             }
         }
     }
@@ -247,9 +250,8 @@ impl Timeline {
 
     /// The text messages of others after this one.
     pub fn unread_after<'a>(&'a self, seq: Seq, me: &'a str) -> impl Iterator<Item = &'a Message> {
-        self.shown().filter(move |message| {
-            message.seq > seq
-                && message.kind == MessageKind::Text
+        self.shown_after(seq).filter(move |message| {
+            message.kind == MessageKind::Text
                 && message.deleted_at.is_none()
                 && message.sender.username.as_str() != me
         })

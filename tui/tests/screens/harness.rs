@@ -1,6 +1,6 @@
 //! A state, the made-up data behind it, and keys as text.
 
-use chat_shared::api::{Conversation, Message};
+use chat_shared::api::{Conversation, Message, Sender};
 use chat_shared::{ConversationId, Rev, SendId, Seq};
 use chat_tui::client::{Request, Update};
 use chat_tui::config::Config;
@@ -172,6 +172,11 @@ pub(crate) fn rev(value: i64) -> Rev {
 
 /// Somebody else writes into #general.
 pub(crate) fn arrives(script: &mut Script, body: &str) {
+    arrives_from(script, demo::message(1).sender.username.as_str(), body);
+}
+
+/// The same of this person; one's own words are not unread.
+pub(crate) fn arrives_from(script: &mut Script, username: &str, body: &str) {
     let id = script.id("#general");
     let conversation = script.state.rooms.get(id).unwrap().clone();
     let from = conversation.head_rev;
@@ -182,9 +187,10 @@ pub(crate) fn arrives(script: &mut Script, body: &str) {
         rev: to,
         sent_at: script.state.now,
         body: body.into(),
+        sender: Sender { username: username.parse().unwrap(), ..demo::message(1).sender },
         ..demo::message(1)
     };
-    let unread = conversation.unread + 1;
+    let unread = conversation.unread + u32::from(username != script.state.me);
     script.tell(Update::Applied { conversation: id, messages: vec![message], from, to });
     script.tell(Update::Conversation(Box::new(Conversation {
         head_rev: to,

@@ -1,6 +1,6 @@
 //! Reading: what counts as read, what is scrolled to, and what is found.
 
-use crate::harness::{Script, arrives, script, seq};
+use crate::harness::{Script, arrives, arrives_from, script, seq};
 use chat_shared::api::{Message, MessageKind};
 use chat_tui::client::{Request, Update, Want};
 use chat_tui::demo;
@@ -22,6 +22,22 @@ fn looking_away_is_not_reading() {
         script.requests().iter().any(|request| matches!(request, Request::Read(other, _) if *other == id))
     );
     assert_eq!(script.state.rooms.get(id).unwrap().unread, 0);
+}
+
+/// Nobody moves the read mark over what they wrote themselves.
+#[test]
+fn the_line_stands_above_the_first_words_of_somebody_else() {
+    let mut script = script();
+    let id = script.id("#general");
+    script.requests();
+    let read = script.state.rooms.get(id).unwrap().read_seq;
+    script.event(Event::Focus(false));
+    arrives_from(&mut script, "alice", "my own words");
+    arrives(&mut script, "are you there?");
+    assert_eq!(script.state.place().unwrap().divider, Some(read));
+    let screen = script.screen();
+    let at = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text:?} is not in\n{screen}"));
+    assert!(at("my own words") < at("new messages") && at("new messages") < at("are you there?"), "{screen}");
 }
 
 #[test]
