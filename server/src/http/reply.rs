@@ -69,7 +69,12 @@ pub(crate) fn problem(error: &AppError) -> Response {
 
 /// 405, with the methods that there are.
 pub(crate) fn method_not_allowed(methods: &[&str]) -> Response {
-    let allowed = methods.join(", ");
+    // Whatever has GET has HEAD.
+    let with_head = methods.iter().flat_map(|method| match *method {
+        "GET" => vec!["GET", "HEAD"],
+        other => vec![other],
+    });
+    let allowed = with_head.collect::<Vec<_>>().join(", ");
     let mut response =
         problem(&AppError::new(ErrorCode::MethodNotAllowed, format!("Only {allowed} is possible here.")));
     if let Ok(value) = HeaderValue::from_str(&allowed) {
