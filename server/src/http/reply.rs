@@ -58,7 +58,9 @@ pub(crate) fn problem(error: &AppError) -> Response {
     let mut response = with(status, "application/problem+json", body);
     let headers = response.headers_mut();
     if error.code == ErrorCode::Unauthorized {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // As RFC 6750 wants it: what is wrong is told only of a token that was sent.
+        let challenge = if error.token_refused { r#"Bearer error="invalid_token""# } else { "Bearer" };
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(after) = error.retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
