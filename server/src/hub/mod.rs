@@ -250,12 +250,12 @@ impl Hub {
         names
     }
 
-    /// Tells the others in a conversation that somebody is writing. False: the user is no member.
+    /// Tells those in a conversation who see each other's presence that somebody is writing. False: the user is no member.
     pub fn typing(&self, user: UserId, conversation: ConversationId) -> bool {
         let inner = self.lock();
         let room = inner.rooms.get(&conversation).filter(|room| room.members.contains(&user));
         let (Some(room), Some(online)) = (room, inner.online.get(&user)) else { return false };
-        if room.members.len() > limits::PRESENCE_MEMBERS {
+        if !room.pushes_presence() {
             return true;
         }
         let frame = self.frame(
