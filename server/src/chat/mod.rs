@@ -206,6 +206,7 @@ impl Chat {
     fn takes_setup_code(&self, given: &str) -> bool {
         use subtle::ConstantTimeEq as _;
         let code = self.setup_code.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = accounts::plain_code(given);
         code.as_deref().is_some_and(|code| bool::from(code.as_bytes().ct_eq(given.as_bytes())))
     }
 
