@@ -1,9 +1,15 @@
 //! What attackers try, from outside. Numbers are those of the list of checks that the project keeps.
 
-use crate::harness::{PASSWORD, TestServer, uuid};
+use crate::harness::{PASSWORD, TestServer, User, uuid};
 use serde_json::json;
 use std::fs;
+use std::io::Write as _;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use tokio_tungstenite::MaybeTlsStream;
 
 #[tokio::test]
 async fn check_08_a_refused_token_is_told_from_none() {
@@ -62,6 +68,57 @@ async fn check_14_no_token_and_no_password_lies_in_the_data() {
         files += 1;
     }
     assert!(canary && files >= 3, "nothing was looked at");
+    server.stop().await;
+}
+
+/// The socket of a new connection of this user, for writing whatever one likes.
+async fn raw(user: &User) -> TcpStream {
+    let MaybeTlsStream::Plain(socket) = user.connect().await.socket.into_inner() else {
+        panic!("the test's server speaks no TLS")
+    };
+    let socket = socket.into_std().unwrap();
+    socket.set_nonblocking(false).unwrap();
+    socket
+}
+
+/// One thread serves everybody here, so that who has to wait for whom can be counted.
+#[tokio::test(flavor = "current_thread")]
+async fn check_29_a_flood_of_frames_leaves_the_others_their_turn() {
+    /// Connections that flood.
+    const FLOODS: usize = 4;
+    /// What they may get rid of while somebody else says one thing and is answered: each a read or two
+    /// at every step on the way, not what fits into a time slice.
+    const SHARE: usize = FLOODS * (1 << 20);
+    const ROUNDS: usize = 20;
+    let server = TestServer::start().await;
+    let (mallory, bob) = (server.user("mallory").await, server.user("bob").await);
+    let mut ws = bob.connect().await;
+    // Typing that was just told is told no more and not answered: nothing but reading is done for it.
+    let text = br#"{"type":"typing","conversation_id":1}"#;
+    let frame = [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], &text[..]].concat();
+    let frames = frame.repeat(1000);
+    let written = Arc::new(AtomicUsize::new(0));
+    let mut floods = Vec::new();
+    for _ in 0..FLOODS {
+        let socket = raw(&mallory).await;
+        let (mut writer, frames, written) = (socket.try_clone().unwrap(), frames.clone(), written.clone());
+        let flood = thread::spawn(move || {
+            while writer.write_all(&frames).is_ok() {
+                written.fetch_add(frames.len(), Ordering::Relaxed);
+            }
+        });
+        floods.push((socket, flood));
+    }
+    for round in 0..ROUNDS {
+        ws.send(json!({"type": "ping", "id": round.to_string()})).await;
+        assert_eq!(ws.next_of("pong").await["id"], round.to_string());
+    }
+    let share = written.load(Ordering::Relaxed) / ROUNDS;
+    for (socket, flood) in floods {
+        socket.shutdown(Shutdown::Both).unwrap();
+        flood.join().unwrap();
+    }
+    assert!(share <= SHARE, "{share} bytes came before one answer");
     server.stop().await;
 }
 
