@@ -250,6 +250,11 @@ impl Hub {
         names
     }
 
+    /// Is the user a member, as far as is published?
+    pub fn is_member(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.lock().rooms.get(&conversation).is_some_and(|room| room.members.contains(&user))
+    }
+
     /// Tells those in a conversation who see each other's presence that somebody is writing. False: the user is no member.
     pub fn typing(&self, user: UserId, conversation: ConversationId) -> bool {
         let inner = self.lock();

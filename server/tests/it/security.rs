@@ -12,6 +12,22 @@ use std::thread;
 use tokio_tungstenite::MaybeTlsStream;
 
 #[tokio::test]
+async fn check_02_equal_passwords_are_stored_differently() {
+    let server = TestServer::start().await;
+    server.user("alice").await;
+    server.user("bob").await;
+    let database = rusqlite::Connection::open(server.data_dir().join("chat.db")).unwrap();
+    let mut hashes = database.prepare("SELECT password_hash FROM users").unwrap();
+    let hashes: Vec<String> = hashes.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(hashes.len(), 2);
+    assert!(hashes.iter().all(|hash| hash.starts_with("$pbkdf2-sha256$")), "{hashes:?}");
+    let parts = hashes.iter().map(|hash| hash.rsplit('$').take(2).collect::<Vec<_>>());
+    let [one, other] = parts.collect::<Vec<_>>().try_into().unwrap();
+    assert!(one[0] != other[0] && one[1] != other[1], "{hashes:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn check_08_a_refused_token_is_told_from_none() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
@@ -123,6 +139,22 @@ async fn check_29_a_flood_of_frames_leaves_the_others_their_turn() {
 }
 
 #[tokio::test]
+async fn check_29_what_is_not_the_callers_costs_the_writer_nothing() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    let mut ws = alice.connect().await;
+    // Whoever asks the writer now has to wait.
+    let database = rusqlite::Connection::open(server.data_dir().join("chat.db")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for frame in ["read", "typing"] {
+        ws.send(json!({"type": frame, "conversation_id": 99, "seq": 1})).await;
+        assert_eq!(ws.next_of("error").await["code"], "not_found", "{frame}");
+    }
+    database.execute_batch("ROLLBACK").unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn check_39_who_writes_is_told_only_to_whom_presence_is() {
     let server = TestServer::with(&[("CHAT_DEFAULT_GROUPS", "")]).await;
     let (alice, bob) = (server.user("alice").await, server.user("bob").await);
@@ -193,6 +225,28 @@ async fn check_64_another_pages_login_leaves_no_cookie_here() {
     assert_eq!(ask("/auth/login", "alice", Some(&own), true).await, (200, true));
     assert_eq!(ask("/auth/login", "alice", None, true).await, (200, true));
     assert_eq!(ask("/auth/register", "mallory", Some(&own), true).await, (201, true));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn check_76_nobody_looks_like_somebody_else() {
+    let server = TestServer::start().await;
+    server.user("alice").await;
+    let body = |name: &str| Some(json!({"username": name, "password": PASSWORD}));
+    for (name, status) in [
+        ("ALICE", 409),
+        ("Alice", 409),
+        ("\u{430}lice", 422),
+        ("ali\u{200b}ce", 422),
+        ("alice ", 422),
+        ("ａlice", 422),
+        ("admin", 422),
+        ("Everyone", 422),
+        ("HERE", 422),
+    ] {
+        let (found, answer) = server.api().call("POST", "/auth/register", None, body(name)).await;
+        assert_eq!(found, status, "{name:?}: {answer}");
+    }
     server.stop().await;
 }
 
