@@ -370,6 +370,7 @@ async fn run_offline(config: &Config, request: Request) -> Result<Result<Value, 
 fn table(value: &Value) -> String {
     let plain = |value: &Value| match value {
         Value::String(text) => chat_shared::display::stored_line(text),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         Value::Null => "-".to_owned(),
         other => other.to_string(),

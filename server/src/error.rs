@@ -16,12 +16,14 @@ pub struct AppError {
     pub errors: Vec<FieldError>,
     /// With `rate_limited` and `unavailable`: when to try again.
     pub retry_after: Option<Duration>,
+    /// With `unauthorized`: there was an access token, and it is not good.
+    pub token_refused: bool,
 }
 
 impl AppError {
     /// An error of this code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, token_refused: false }
     }
 
     /// What is not there, or not for the caller to know of: one text for both, always the same.
@@ -32,6 +34,11 @@ impl AppError {
     /// No valid credential.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unauthorized, detail)
+    }
+
+    /// An access token that is not good, as opposed to none.
+    pub fn token_refused(detail: impl Into<String>) -> Self {
+        Self { token_refused: true, ..Self::unauthorized(detail) }
     }
 
     /// The caller may see it but not do it.
@@ -57,7 +64,7 @@ impl AppError {
     /// Some fields are not valid.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let list: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.detail)).collect();
-        Self { code: ErrorCode::Unprocessable, detail: list.join("; "), errors, retry_after: None }
+        Self { errors, ..Self::new(ErrorCode::Unprocessable, list.join("; ")) }
     }
 
     /// Too many; again after this time.

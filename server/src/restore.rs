@@ -13,7 +13,15 @@ pub enum RestoreError {
     /// The file is no backup of ours, or damaged.
     #[error("{0} is not a whole chat database. Nothing was changed.")]
     NotABackup(PathBuf),
-    /// It cannot be read, or is of a newer version.
+    /// SQLite cannot read it.
+    #[error("cannot restore {path}: {source}. Nothing was changed.")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// It is of a newer version.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file could not be moved or written.
@@ -38,7 +46,11 @@ pub fn restore(
         let path = path.to_owned();
         move |source| RestoreError::File { path, source }
     };
-    if !is_initialised(backup)? {
+    let found = is_initialised(backup).map_err(|error| match error {
+        OpenError::Sqlite { path, source } => RestoreError::Unreadable { path, source },
+        other => other.into(),
+    });
+    if !found? {
         return Err(RestoreError::NotABackup(backup.to_owned()));
     }
     let fresh = database.with_extension("restoring");

@@ -123,6 +123,7 @@ pub async fn execute(chat: &Chat, command: Command) -> Result<Value, AppError> {
         }
         Command::GroupRemoveMember { group: name, username } => {
             let id = group(chat, &name).await?;
+            user(chat, &username).await?;
             chat.remove_member(Actor::Operator, id, &username).await?;
             Ok(json!({ "username": username, "removed": true }))
         }
@@ -160,7 +161,11 @@ pub async fn execute(chat: &Chat, command: Command) -> Result<Value, AppError> {
             Ok(json!({ "id": id, "revoked": true }))
         }
         Command::Backup { to } => {
-            store.backup(to.clone()).await?;
+            let copied = store.backup(to.clone()).await.map_err(AppError::from);
+            copied.map_err(|error| AppError {
+                detail: format!("{}: {}", to.display(), error.detail),
+                ..error
+            })?;
             Ok(json!({ "backup": to }))
         }
         Command::Doctor => {

@@ -100,10 +100,10 @@ impl AccessTokens {
     /// Checks a token at this time (seconds since the epoch). Why it is refused is not told, save that
     /// it has expired.
     pub fn verify(&self, token: &str, now: i64) -> Result<Claims, AppError> {
-        let refused = || AppError::unauthorized("This access token is not valid. Log in again.");
+        let refused = || AppError::token_refused("This access token is not valid. Log in again.");
         let claims = self.read(token).ok_or_else(refused)?;
         if claims.expires_at <= now {
-            return Err(AppError::unauthorized("This access token has expired. Refresh it."));
+            return Err(AppError::token_refused("This access token has expired. Refresh it."));
         }
         if claims.issued_at > now + FUTURE {
             return Err(refused());

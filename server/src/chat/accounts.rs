@@ -16,11 +16,15 @@ use std::time::Instant;
 /// What somebody who registers gave.
 pub type Registration = RegisterRequest;
 
+/// A code without what does not matter: codes are read aloud and typed, with case and spaces as they come.
+pub(super) fn plain_code(code: &str) -> String {
+    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    plain.to_ascii_lowercase()
+}
+
 /// The SHA-256 of an invite's code, which is all that is stored of it.
 pub fn invite_hash(code: &str) -> [u8; 32] {
-    // Codes are read aloud and typed: case and spaces do not matter.
-    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-    Sha256::digest(plain.to_ascii_lowercase()).into()
+    Sha256::digest(plain_code(code)).into()
 }
 
 impl Chat {

@@ -161,7 +161,7 @@ impl Chat {
         let user = self.store.session_user(&claims.session, self.now()).await?;
         let user = user
             .filter(|user| user.id == claims.user)
-            .ok_or_else(|| AppError::unauthorized("The session has ended. Log in again."))?;
+            .ok_or_else(|| AppError::token_refused("The session has ended. Log in again."))?;
         let caller = Caller { user: user.id, username: user.username, session: claims.session.clone() };
         self.throttle.check(crate::auth::throttle::REQUEST, caller.user.into(), Instant::now())?;
         Ok((caller, claims))
@@ -206,6 +206,7 @@ impl Chat {
     fn takes_setup_code(&self, given: &str) -> bool {
         use subtle::ConstantTimeEq as _;
         let code = self.setup_code.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = accounts::plain_code(given);
         code.as_deref().is_some_and(|code| bool::from(code.as_bytes().ct_eq(given.as_bytes())))
     }
 

@@ -12,15 +12,25 @@ use warp::http::StatusCode;
 
 pub(super) async fn register(mut call: Call) -> Answer {
     let request: RegisterRequest = call.json().await?;
-    let as_cookie = request.cookie.unwrap_or(false);
+    let as_cookie = wants_cookie(&call, request.cookie)?;
     let login = call.api.chat.register(request, call.peer.addr).await?;
     cookie::answer(StatusCode::CREATED, login, as_cookie, call.peer.secure)
 }
 
 pub(super) async fn login(mut call: Call) -> Answer {
     let request: LoginRequest = call.json().await?;
+    let as_cookie = wants_cookie(&call, request.cookie)?;
     let login = call.api.chat.login(&request, call.peer.addr).await?;
-    cookie::answer(StatusCode::OK, login, request.cookie.unwrap_or(false), call.peer.secure)
+    cookie::answer(StatusCode::OK, login, as_cookie, call.peer.secure)
+}
+
+/// Is the refresh token to be set as a cookie, where it may be?
+fn wants_cookie(call: &Call, asked: Option<bool>) -> Result<bool, AppError> {
+    let wanted = asked.unwrap_or(false);
+    if wanted {
+        cookie::check_may_set(call)?;
+    }
+    Ok(wanted)
 }
 
 pub(super) async fn refresh(mut call: Call) -> Answer {

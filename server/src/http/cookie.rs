@@ -4,7 +4,7 @@ use super::Call;
 use crate::chat::LoggedIn;
 use crate::error::AppError;
 use crate::http::reply::{Answer, json};
-use hyper::header::{COOKIE, HeaderValue, SET_COOKIE};
+use hyper::header::{COOKIE, HeaderValue, ORIGIN, SET_COOKIE};
 use warp::http::StatusCode;
 
 /// Over https the browser itself refuses such a name to be set by anything less.
@@ -40,6 +40,15 @@ fn set(
         format!("{name}={value}; Path=/api/v1/auth; Max-Age={max_age}; HttpOnly; SameSite=Strict{suffix}");
     let value = HeaderValue::from_str(&text).map_err(|_| AppError::internal())?;
     response.headers_mut().append(SET_COOKIE, value);
+    Ok(())
+}
+
+/// May the answer set a cookie? Not for another page, which would log its visitors in here as somebody
+/// else; a program has no page.
+pub(super) fn check_may_set(call: &Call) -> Result<(), AppError> {
+    if call.headers.contains_key(ORIGIN) && !call.is_same_origin() {
+        return Err(AppError::forbidden("The cookie is set only for this server's own page."));
+    }
     Ok(())
 }
 

@@ -58,7 +58,9 @@ pub(crate) fn problem(error: &AppError) -> Response {
     let mut response = with(status, "application/problem+json", body);
     let headers = response.headers_mut();
     if error.code == ErrorCode::Unauthorized {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // As RFC 6750 wants it: what is wrong is told only of a token that was sent.
+        let challenge = if error.token_refused { r#"Bearer error="invalid_token""# } else { "Bearer" };
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(after) = error.retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
@@ -69,7 +71,12 @@ pub(crate) fn problem(error: &AppError) -> Response {
 
 /// 405, with the methods that there are.
 pub(crate) fn method_not_allowed(methods: &[&str]) -> Response {
-    let allowed = methods.join(", ");
+    // Whatever has GET has HEAD.
+    let with_head = methods.iter().flat_map(|method| match *method {
+        "GET" => vec!["GET", "HEAD"],
+        other => vec![other],
+    });
+    let allowed = with_head.collect::<Vec<_>>().join(", ");
     let mut response =
         problem(&AppError::new(ErrorCode::MethodNotAllowed, format!("Only {allowed} is possible here.")));
     if let Ok(value) = HeaderValue::from_str(&allowed) {

@@ -6,6 +6,7 @@ use super::{Api, Route, accounts, conversations, groups, messages, page, system}
 use crate::error::AppError;
 use crate::ws;
 use warp::Filter as _;
+use warp::http::Method;
 
 /// A path and its methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,15 @@ macro_rules! resource {
     };
 }
 
+/// The method whose handler answers. HEAD is GET: the listener leaves the body out.
+fn handled_as(method: &Method) -> &str {
+    if method == Method::HEAD { "GET" } else { method.as_str() }
+}
+
 /// Chooses the handler by the method.
 macro_rules! methods {
     ($call:ident, $parameters:tt, { $($method:ident => $handler:path),+ }) => {
-        match $call.method.as_str() {
+        match handled_as(&$call.method) {
             $(stringify!($method) => respond(handle!($handler, $call, $parameters).await),)+
             _ => method_not_allowed(&[$(stringify!($method)),+]),
         }

@@ -250,12 +250,17 @@ impl Hub {
         names
     }
 
-    /// Tells the others in a conversation that somebody is writing. False: the user is no member.
+    /// Is the user a member, as far as is published?
+    pub fn is_member(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.lock().rooms.get(&conversation).is_some_and(|room| room.members.contains(&user))
+    }
+
+    /// Tells those in a conversation who see each other's presence that somebody is writing. False: the user is no member.
     pub fn typing(&self, user: UserId, conversation: ConversationId) -> bool {
         let inner = self.lock();
         let room = inner.rooms.get(&conversation).filter(|room| room.members.contains(&user));
         let (Some(room), Some(online)) = (room, inner.online.get(&user)) else { return false };
-        if room.members.len() > limits::PRESENCE_MEMBERS {
+        if !room.pushes_presence() {
             return true;
         }
         let frame = self.frame(

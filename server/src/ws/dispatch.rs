@@ -114,6 +114,10 @@ impl Dispatch {
         self.reads.retain(|mark| mark.waiting.is_some() || now < mark.stored + READ_PAUSE);
         match self.reads.iter_mut().find(|mark| mark.conversation == conversation) {
             Some(mark) => mark.waiting = mark.waiting.max(Some(seq)),
+            // Told before the writer is asked, or a flood of them would keep it from others.
+            None if !self.chat.hub().is_member(self.caller.user, conversation) => {
+                refuse(&self.link, None, AppError::not_found());
+            }
             None => {
                 self.reads.push(ReadMark { conversation, stored: now, waiting: None });
                 self.store_read(conversation, seq);

@@ -31,6 +31,9 @@ const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 64 * 1024;
 /// What is read at once. One buffer a thread serves all its connections.
 const READ: usize = 64 * 1024;
+/// After this many bytes the other connections of the thread have their turn: the runtime counts reads, not
+/// what handling them costs, and would let a flood go on for megabytes.
+const TURN: usize = 16 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
@@ -116,8 +119,15 @@ struct Session {
     decoder: Decoder,
     dispatch: Dispatch,
     heartbeat: Duration,
-    last_heard: Instant,
+    heard: Heard,
     next_ping: Instant,
+}
+
+/// What came from the peer.
+struct Heard {
+    last: Instant,
+    /// Bytes since the others had their turn.
+    this_turn: usize,
 }
 
 /// Serves one upgraded connection to its end. `early`: bytes that arrived with the upgrade request.
@@ -150,7 +160,7 @@ pub(super) async fn serve(
         wire,
         decoder: Decoder::default(),
         heartbeat,
-        last_heard: now,
+        heard: Heard { last: now, this_turn: 0 },
         next_ping: now + heartbeat,
         link: link.clone(),
     };
@@ -199,7 +209,7 @@ impl Session {
             let link = self.link.clone();
             let may_read = link.may_read();
             // Field by field, so that reading can use all the rest.
-            let Self { wire, decoder, dispatch, last_heard, .. } = self;
+            let Self { wire, decoder, dispatch, heard, .. } = self;
             tokio::select! {
                 () = link.wake.notified() => {}
                 () = alarm.as_mut() => {
@@ -207,12 +217,16 @@ impl Session {
                         return end;
                     }
                 }
-                read = read(wire, decoder, dispatch, last_heard), if may_read && stuck.is_none() => match read {
+                read = read(wire, decoder, dispatch, heard), if may_read && stuck.is_none() => match read {
                     Ok(None) => {}
                     Ok(Some(end)) => return end,
                     Err(_) => return End::Gone,
                 },
                 () = writable(&link, stuck.is_some()) => link.unstick(),
+            }
+            if self.heard.this_turn >= TURN {
+                self.heard.this_turn = 0;
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -248,7 +262,7 @@ impl Session {
             ));
         }
         if now >= self.next_ping {
-            if now >= self.last_heard + self.heartbeat * 2 {
+            if now >= self.heard.last + self.heartbeat * 2 {
                 return close(CloseCode::Silent);
             }
             self.next_ping = now + self.heartbeat;
@@ -296,11 +310,11 @@ async fn read(
     wire: &mut Wire,
     decoder: &mut Decoder,
     dispatch: &mut Dispatch,
-    last_heard: &mut Instant,
+    heard: &mut Heard,
 ) -> io::Result<Option<End>> {
     wire.read(|bytes| {
         let now = Instant::now();
-        *last_heard = now;
+        *heard = Heard { last: now, this_turn: heard.this_turn + bytes.len() };
         take(decoder, dispatch, bytes, now)
     })
     .await

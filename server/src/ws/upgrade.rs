@@ -105,7 +105,7 @@ fn browser_token(offered: &[String], has_origin: bool) -> Result<&str, AppError>
     let mut tokens = offered.iter().filter_map(|name| name.strip_prefix(BEARER_PREFIX));
     match (tokens.next(), tokens.next()) {
         (None, _) => Err(AppError::unauthorized("Log in first: this needs an access token.")),
-        (Some(_), Some(_)) => Err(AppError::unauthorized("Only one access token can be given.")),
+        (Some(_), Some(_)) => Err(AppError::token_refused("Only one access token can be given.")),
         (Some(_), None) if !has_origin => {
             Err(AppError::forbidden("A token as a sub-protocol is for browsers, which send an Origin."))
         }

@@ -20,6 +20,7 @@ mod matrix;
 mod openapi;
 mod operation;
 mod process;
+mod security;
 mod sync;
 mod tls;
 mod volume;

@@ -66,6 +66,29 @@ async fn browsers_are_told_to_stay_with_https_where_it_is_https() {
 }
 
 #[tokio::test]
+async fn whoever_watches_may_ask_without_the_body() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").await;
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/", 200), ("/api/v1/me", 200), ("/nope", 404)]
+    {
+        let ask = async |method: &str| {
+            let url = format!("http://{}{path}", server.address);
+            let request = alice.api.http.request(method.parse().unwrap(), url).bearer_auth(alice.token());
+            let answer = request.send().await.unwrap();
+            let header = |name: &str| answer.headers().get(name).cloned();
+            let told = (answer.status(), header("content-type"), header("content-length"), header("etag"));
+            (told, answer.bytes().await.unwrap().len())
+        };
+        let ((get, body), (head, nothing)) = (ask("GET").await, ask("HEAD").await);
+        assert_eq!(head, get, "{path}");
+        assert_eq!(get.0, status, "{path}");
+        assert!(body > 0 && nothing == 0, "{path}: {body} {nothing}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Process::start(dir.path());

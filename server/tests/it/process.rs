@@ -80,11 +80,11 @@ impl Drop for Process {
     }
 }
 
-fn run(data: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(data: &Path, arguments: &[&str]) -> Output {
     program(data, arguments).output().unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -144,7 +144,8 @@ async fn what_is_wrong_is_one_sentence_and_an_exit_code() {
         (other.path(), vec!["--no-such-flag"], 2, "--no-such-flag"),
         (Path::new("/proc/nowhere"), vec!["--listen", "127.0.0.1:0"], 1, "cannot use the data directory"),
         (dir.path(), vec!["restore", "/nonexistent"], 3, "in use by another chat-server"),
-        (other.path(), vec!["restore", "/nonexistent"], 1, "/nonexistent"),
+        (other.path(), vec!["restore", "/nonexistent"], 1, "cannot restore /nonexistent"),
+        (other.path(), vec!["restore", &tls], 1, "Nothing was changed"),
         (newer.path(), vec!["--listen", "127.0.0.1:0"], 3, "Start the newer chat-server"),
         (newer.path(), vec!["doctor"], 3, "Start the newer chat-server"),
         (open_key.path(), vec!["--listen", "127.0.0.1:0"], 1, "chmod 600"),
@@ -164,7 +165,9 @@ async fn what_is_wrong_is_one_sentence_and_an_exit_code() {
         (other.path(), vec!["config", "check", "--heartbeat-ms", "5"], 2, "--heartbeat-ms"),
         (other.path(), vec!["config", "check", "--config", "/no.toml"], 2, "/no.toml"),
         (other.path(), vec!["user", "disable", "nobody"], 1, "nobody"),
-        (other.path(), vec!["backup", "/nonexistent/copy"], 1, ""),
+        (dir.path(), vec!["group", "remove", "general", "nobody"], 1, "There is no user \"nobody\""),
+        (other.path(), vec!["backup", "/nonexistent/copy"], 1, "/nonexistent/copy: the directory"),
+        (other.path(), vec!["backup", &tls], 1, "both.pem: there is a file already"),
     ];
     for (data, arguments, code, text) in cases {
         let output = run(data, &arguments);
@@ -260,6 +263,7 @@ async fn operators_work_on_a_running_and_on_a_stopped_server() {
     ok(&["user", "enable", "alice"]);
     let doctor = ok(&["doctor", "--json"]);
     assert!(doctor.contains("\"damage\":[]"), "{doctor}");
+    assert!(ok(&["doctor"]).contains("damage: none\n"));
     let epoch = alice_epoch(&doctor);
     assert_eq!(server.stop().await, Some(0));
 

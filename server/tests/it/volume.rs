@@ -1,7 +1,7 @@
 //! A disk that is really full: a small file system of its own, mounted where the server alone sees it.
 
 use crate::harness::{User, eventually, uuid};
-use crate::process::{Process, program};
+use crate::process::{Process, program, run, stderr};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -94,6 +94,12 @@ async fn a_disk_that_is_full_is_told_of_served_from_and_left_without_help() {
             assert_eq!(send(&alice, &uuid()).await.0, 507);
         }
         assert_eq!(readiness(&alice).await, 507);
+        // Half a copy would be taken for a backup one day.
+        let copy = volume.join("copy");
+        let output = run(&as_seen_by(&server, &data), &["backup", copy.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("disk is full"), "{}", stderr(&output));
+        assert!(!as_seen_by(&server, &copy).exists());
         // What is there is served, and told again to whoever asks again.
         alice.ok("GET", "/conversations/1/messages", None).await;
         assert_eq!(send(&alice, stored.last().unwrap()).await.0, 200);

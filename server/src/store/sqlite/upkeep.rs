@@ -5,6 +5,7 @@ use super::tx::{Fault, Tx};
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
 use rusqlite::{Connection, OptionalExtension as _, backup, params};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -78,13 +79,27 @@ pub(super) fn check(db: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Copies the database while it is in use: one moment of it, whole.
+/// Copies the database while it is in use: one moment of it, whole, or nothing.
 pub(super) fn backup(db: &Connection, to: &Path) -> Result<(), Fault> {
     // Made by ourselves, so that nobody else can read it, and never over something that is there.
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|error| {
         tracing::warn!(%error, "cannot make the backup file");
-        StoreError::Conflict("The backup file exists already or cannot be made.")
+        StoreError::Conflict(match error.kind() {
+            ErrorKind::AlreadyExists => "there is a file already. Choose another name.",
+            ErrorKind::NotFound => "the directory does not exist. Make it first.",
+            ErrorKind::PermissionDenied => "the server may not write there. Choose another directory.",
+            _ => "the file cannot be made; the server's log tells why.",
+        })
     })?;
+    copy(db, to).inspect_err(|_| {
+        // Half a copy would be taken for a backup one day.
+        if let Err(error) = std::fs::remove_file(to) {
+            tracing::warn!(%error, "cannot remove what was begun of a backup");
+        }
+    })
+}
+
+fn copy(db: &Connection, to: &Path) -> Result<(), Fault> {
     let mut copy = Connection::open(to)?;
     // In one step, under one read transaction: in smaller ones every commit would start it anew.
     while backup::Backup::new(db, &mut copy)?.step(-1)? != backup::StepResult::Done {
