@@ -1,7 +1,7 @@
 //! Putting a backup in the place of the database, while no server runs.
 
 use crate::app::DataDir;
-use crate::store::sqlite::{OpenError, is_initialised, new_epoch};
+use crate::store::sqlite::{OpenError, is_initialised, new_epoch, restoring};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -53,7 +53,7 @@ pub fn restore(
     if !found? {
         return Err(RestoreError::NotABackup(backup.to_owned()));
     }
-    let fresh = database.with_extension("restoring");
+    let fresh = restoring(database);
     {
         let mut from = File::open(backup).map_err(at(backup))?;
         let mut options = OpenOptions::new();

@@ -275,6 +275,16 @@ async fn operators_work_on_a_running_and_on_a_stopped_server() {
     let databases = std::fs::read_dir(dir.path()).unwrap();
     let databases = databases.filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "db"));
     assert_eq!(databases.count(), 1);
+
+    // A restore that was cut off between its two last steps.
+    let [database, aside, half] = ["chat.db", "old", "chat.restoring"].map(|name| dir.path().join(name));
+    std::fs::rename(&database, aside).unwrap();
+    std::fs::write(half, "half").unwrap();
+    let output = run(dir.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("a restore was cut off"), "{}", stderr(&output));
+    ok(&["restore", backup.to_str().unwrap()]);
+    assert!(ok(&["doctor", "--json"]).contains("\"messages\":6"));
 }
 
 fn alice_epoch(doctor: &str) -> String {

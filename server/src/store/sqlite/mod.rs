@@ -21,7 +21,7 @@ mod tx;
 mod upkeep;
 mod writer;
 
-pub use open::{OpenError, Opening, is_initialised, new_epoch};
+pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
 
 use super::*;
 use chat_shared::{GroupName, Rev};

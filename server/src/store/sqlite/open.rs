@@ -55,6 +55,14 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+    /// It was put aside, and what was to take its place did not.
+    #[error(
+        "the database {path} is not there, and a restore was cut off. Run `chat-server restore FILE` again, or give the old one, which lies beside it, its name back."
+    )]
+    HalfRestored {
+        /// The file.
+        path: PathBuf,
+    },
     /// SQLite refuses it.
     #[error(
         "cannot open the database {path}: {source}. If it is damaged, restore a backup with `chat-server restore`."
@@ -87,6 +95,11 @@ pub enum OpenError {
     Random(getrandom::Error),
 }
 
+/// Where a restore makes what is then renamed to the database.
+pub fn restoring(database: &Path) -> PathBuf {
+    database.with_extension("restoring")
+}
+
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) epoch: String,
@@ -99,6 +112,10 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     let at = |source| OpenError::Sqlite { path: path.clone(), source };
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::TooOld(rusqlite::version()));
+    }
+    // An empty one in its place would look as if everything were lost.
+    if !path.exists() && restoring(path).exists() {
+        return Err(OpenError::HalfRestored { path: path.clone() });
     }
     // Made by ourselves, so that nobody else can read it; SQLite gives its side files the same mode.
     OpenOptions::new()
