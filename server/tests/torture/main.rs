@@ -1,0 +1,99 @@
+//! The torture test: it breaks a running server in every way it knows, while people use it, and checks what
+//! they know against what is there.
+//!
+//! In the ordinary run a short form does each fault once. `CHAT_TORTURE=long` goes on for as long as
+//! `CHAT_TORTURE_SECONDS` says; `CHAT_TORTURE=<fault>` does one fault alone, again and again for that
+//! long; `CHAT_TORTURE=planted` plants bugs in the server and says which were found. What is drawn by lot comes
+//! from `CHAT_TORTURE_SEED`. The history of a run that failed is kept in `target/torture/<seed>`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says where, and a long one what it does"
+)]
+
+mod chance;
+mod checker;
+mod client;
+mod faults;
+mod fresh;
+mod load;
+mod model;
+mod raw;
+mod report;
+mod server;
+mod shared;
+mod world;
+
+use chance::Chance;
+use faults::{FAULTS, Fault};
+use report::Figures;
+use std::time::{Duration, Instant};
+use world::{Plan, World};
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Acknowledgements before each fault.
+const LOAD: u64 = 60;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+fn plan(seed: u64) -> Plan {
+    Plan { seed, load: LOAD, patience: PATIENCE, planted: None }
+}
+
+/// Goes through these faults in one world. Fails when a promise was not kept.
+async fn campaign(plan: &Plan, faults: &[&Fault], figures: &mut Figures) {
+    let mut world = World::new(plan, false).await;
+    for fault in faults {
+        let found = world.round(fault, figures).await;
+        if let Some(first) = found.first() {
+            let kept = world.keep();
+            panic!(
+                "{} after {} (seed {}): {}\nThe history is in {}.\n{found:#?}",
+                first.check,
+                fault.name,
+                plan.seed,
+                first.what,
+                kept.display()
+            );
+        }
+    }
+    figures.worlds += 1;
+    let found = world.end().await;
+    assert!(found.is_empty(), "at the end (seed {}): {found:#?}", plan.seed);
+}
+
+/// The faults of a campaign, in an order by lot.
+fn drawn(seed: u64) -> Vec<&'static Fault> {
+    let mut faults: Vec<&Fault> = FAULTS.iter().collect();
+    Chance::new(seed, "faults").shuffle(&mut faults);
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_promised_holds_whatever_is_done_to_the_server() {
+    let mode = std::env::var("CHAT_TORTURE").unwrap_or_default();
+    let seed = setting("CHAT_TORTURE_SEED").unwrap_or(1);
+    let mut figures = Figures::default();
+    if mode.is_empty() {
+        campaign(&plan(seed), &drawn(seed), &mut figures).await;
+    } else {
+        let alone: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name == mode).collect();
+        assert!(mode == "long" || !alone.is_empty(), "CHAT_TORTURE={mode}: no such fault");
+        let until = Instant::now() + Duration::from_secs(setting("CHAT_TORTURE_SECONDS").unwrap_or(0));
+        for seed in seed.. {
+            let faults = if alone.is_empty() { drawn(seed) } else { alone.clone() };
+            campaign(&plan(seed), &faults, &mut figures).await;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+    }
+    println!("{}", figures.table());
+}
