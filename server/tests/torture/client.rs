@@ -176,7 +176,6 @@ impl Device {
                 Some(Ok(Packet::Close(close))) => {
                     let code = close.map_or(1005, |close| close.code.into());
                     self.shared.note(&self.name, "closed", json!(code));
-                    self.state(|record, index| record.devices[index].closed.push(code));
                     return Err(Left);
                 }
                 Some(Ok(_)) => {}
@@ -479,6 +478,9 @@ impl Device {
         while self.writes && self.shared.phase() == Phase::Load && self.open.len() < OPEN {
             let frame = {
                 let record = self.shared.record();
+                if record.acked >= record.allowed {
+                    return Ok(());
+                }
                 load::next(&mut self.chance, &self.login.name, &record.devices[self.index].replica)
             };
             let Some(frame) = frame else { return Ok(()) };

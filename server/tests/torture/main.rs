@@ -22,6 +22,7 @@ mod faults;
 mod fresh;
 mod load;
 mod model;
+mod proxy;
 mod raw;
 mod report;
 mod server;

@@ -19,10 +19,14 @@ pub(crate) struct Place {
     pub(crate) volume: Option<PathBuf>,
     /// Files and sockets that it may open at once.
     pub(crate) descriptors: Option<u32>,
+    /// Milliseconds between two pings.
+    pub(crate) heartbeat: u32,
     /// The bug that is planted.
     pub(crate) planted: Option<String>,
 }
 
+/// Short, so that whoever is silent is found out soon.
+pub(crate) const HEARTBEAT: u32 = 2_000;
 /// The size of a small file system: room for the database with its log, and quickly filled.
 const VOLUME: &str = "size=24m";
 
@@ -50,7 +54,7 @@ impl Place {
             .env("CHAT_RATE_LIMITS", "off")
             .env("CHAT_DISK_RESERVE_MB", "0")
             .env("CHAT_MAX_CONNECTIONS_PER_USER", "200")
-            .env("CHAT_HEARTBEAT_MS", "2000")
+            .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
             .env("CHAT_LOG", "warn");
         if let Some(bug) = &self.planted {
             command.env("CHAT_PLANTED", bug);

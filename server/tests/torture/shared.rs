@@ -47,6 +47,8 @@ pub(crate) struct Record {
     /// Frames that a user has to send again because a restore lost them.
     pub(crate) lost: HashMap<String, Vec<ClientFrame>>,
     pub(crate) acked: u64,
+    /// Up to how many acknowledgements new things are asked for.
+    pub(crate) allowed: u64,
     /// Refusals that say: come again.
     pub(crate) put_off: u64,
     /// The epoch of the database, as first told since the last restore.
@@ -65,8 +67,6 @@ pub(crate) struct DeviceState {
     /// Asked for and not answered.
     pub(crate) open: usize,
     pub(crate) connected: bool,
-    /// The close codes it was given.
-    pub(crate) closed: Vec<u16>,
     /// Who is online, as it was told.
     pub(crate) online: BTreeMap<String, bool>,
 }
@@ -107,6 +107,7 @@ impl Shared {
                 devices: Vec::new(),
                 lost: HashMap::new(),
                 acked: 0,
+                allowed: 0,
                 put_off: 0,
                 epoch: None,
                 visiting: false,
@@ -160,6 +161,11 @@ impl Shared {
             }
         };
         tokio::time::timeout(self.patience, waiting).await.is_ok()
+    }
+
+    /// Lets devices ask until there are this many acknowledgements more.
+    pub(crate) fn allow(&self, count: u64) {
+        self.change(|record| record.allowed = record.allowed.max(record.acked + count));
     }
 
     /// Waits for this many acknowledgements more.

@@ -9,7 +9,7 @@ use crate::load::{self, Groups};
 use crate::model::{Place as Spot, Text};
 use crate::raw;
 use crate::report::{Figures, Violation};
-use crate::server::{Place, Server, faults_in};
+use crate::server::{HEARTBEAT, Place, Server, faults_in};
 use crate::shared::{DeviceState, Login, Phase, Replica, Shared};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -23,6 +23,11 @@ use tokio::task::JoinSet;
 /// The first owns the groups; the second is always inside them; the last is only in the group that all are in.
 const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
 const PASSWORD: &str = "a password for torture";
+
+/// Acknowledgements during a fault: some take long, and what was asked has to be read again.
+const DURING: u64 = 600;
+/// Acknowledgements beyond what is waited for.
+const SPARE: u64 = 100;
 
 /// How a world is made.
 #[derive(Clone)]
@@ -63,6 +68,7 @@ impl World {
             log: dir.path().join("log"),
             volume,
             descriptors: None,
+            heartbeat: HEARTBEAT,
             planted: plan.planted.clone(),
         };
         let server = Server::start(&place);
@@ -109,7 +115,6 @@ impl World {
                     replica: Replica::default(),
                     open: 0,
                     connected: false,
-                    closed: Vec::new(),
                     online: BTreeMap::new(),
                 });
             });
@@ -142,6 +147,16 @@ impl World {
         self.server = Some(server);
     }
 
+    /// Another start, as the place says now.
+    pub(crate) async fn restart_server(&mut self) {
+        self.shared.address.send_replace(None);
+        let code = self.take_server().stop().await;
+        if code != Some(0) {
+            self.shared.violate("stops", format!("{code:?}"));
+        }
+        self.start_server();
+    }
+
     /// Takes the server away from the clients, to do something to it.
     pub(crate) fn take_server(&mut self) -> Server {
         self.server.take().unwrap()
@@ -153,6 +168,7 @@ impl World {
         self.shared.note("torture", "fault", json!(fault.name));
         self.shared.set_phase(Phase::Load);
         self.goes_on("before", self.plan.load).await;
+        self.shared.allow(DURING);
         (fault.run)(self).await;
         self.goes_on("after", self.plan.load / 2).await;
         self.look().await;
@@ -164,6 +180,7 @@ impl World {
 
     /// People are served: so many acknowledgements come.
     pub(crate) async fn goes_on(&self, when: &str, acks: u64) {
+        self.shared.allow(acks + SPARE);
         if !self.shared.more_acks(acks).await {
             self.shared.violate("goes_on", format!("{when} the fault: no {acks} answers in time"));
         }
@@ -230,9 +247,8 @@ impl World {
         self.shared.set_phase(Phase::Over);
         while self.tasks.join_next().await.is_some() {}
         if let Some(server) = self.server.take() {
-            let database = server.sees(&self.place.data.join("chat.db"));
             // A file system of its own goes with its server.
-            let small = self.place.volume.is_some().then(|| damage(&database));
+            let small = self.place.volume.is_some().then(|| damage(&self.copied(&server)));
             let code = server.stop().await;
             if code != Some(0) {
                 self.shared.violate("stops", format!("it ended with {code:?}"));
@@ -251,6 +267,16 @@ impl World {
             self.shared.violate("no_faults", line);
         }
         std::mem::take(&mut self.shared.record().history.violations)
+    }
+
+    /// A copy of the database of a server on a file system of its own.
+    fn copied(&self, server: &Server) -> PathBuf {
+        let copy = self.dir.path().join("copy.db");
+        for suffix in ["", "-wal"] {
+            let of = server.sees(&self.place.data.join(format!("chat.db{suffix}")));
+            let _ = std::fs::copy(of, self.dir.path().join(format!("copy.db{suffix}")));
+        }
+        copy
     }
 
     /// Keeps the history of a world that failed; where.

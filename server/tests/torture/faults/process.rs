@@ -1,6 +1,8 @@
 //! The server's process: killed, or asked to stop.
 
+use crate::raw::{Came, RawSocket};
 use crate::world::World;
+use futures_util::future::join_all;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -20,25 +22,35 @@ pub(crate) async fn kill(world: &mut World) {
 
 /// It is asked to stop, while people write and half-sent requests stand open: it takes its leave of everybody.
 pub(crate) async fn stop(world: &mut World) {
-    let mut open = Vec::new();
+    let mut half_sent = Vec::new();
     for _ in 0..HALF_SENT {
         if let Ok(mut socket) = TcpStream::connect(world.address()).await {
             let _ = socket.write_all(b"GET /api/v1/me HTTP/1.1\r\nHost:").await;
-            open.push(socket);
+            half_sent.push(socket);
         }
     }
-    let all_connected = |r: &crate::shared::Record| r.devices.iter().all(|device| device.connected);
-    world.shared.until(all_connected).await;
-    world.shared.change(|record| record.devices.iter_mut().for_each(|device| device.closed.clear()));
+    let mut readers = Vec::new();
+    for login in &world.people {
+        let mut reader = RawSocket::connect(world.address(), &login.token, None).await.unwrap();
+        reader.next_of("ready").await;
+        readers.push(reader);
+    }
+    let reading = readers.into_iter().map(|mut reader| async move {
+        loop {
+            match reader.next().await {
+                Came::Frame(_) => {}
+                end => return end,
+            }
+        }
+    });
     let asked = Instant::now();
-    let code = world.take_server().stop().await;
+    let server = world.take_server();
+    let (code, ends) = tokio::join!(server.stop(), join_all(reading));
     if code != Some(0) {
         world.shared.violate("stops", format!("{code:?} after {:?}", asked.elapsed()));
     }
-    let told = world.shared.until(|r| r.devices.iter().all(|device| device.closed.contains(&1012))).await;
-    if !told {
-        world.shared.violate("takes_leave", "not everybody was closed with 1012");
+    for end in ends.iter().filter(|end| !matches!(end, Came::Closed(1012))) {
+        world.shared.violate("takes_leave", format!("somebody was left with {end:?}"));
     }
-    drop(open);
     world.start_server();
 }
