@@ -154,6 +154,12 @@ impl Model {
         *cursor = seq.max(*cursor);
     }
 
+    /// A group was deleted, with all that is in it.
+    pub(crate) fn purged(&mut self, group: i64) {
+        self.sends.retain(|_, sent| sent.acked.is_none_or(|(conversation, _)| conversation != group));
+        self.texts.retain(|(conversation, _), _| *conversation != group);
+    }
+
     /// The database was restored to an older state, in which these messages are. Returns what is to be sent
     /// again: everything acknowledged that is not there any more.
     pub(crate) fn restored(&mut self, there: BTreeMap<Place, Text>) -> Vec<(String, ClientFrame)> {

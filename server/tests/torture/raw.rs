@@ -99,8 +99,7 @@ impl RawSocket {
 
     async fn more(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
-        match read.map_err(|_| io::Error::from(ErrorKind::TimedOut))?? {
+        match self.stream.read(&mut buffer).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             count => {
                 self.read.extend_from_slice(&buffer[..count]);
@@ -113,8 +112,12 @@ impl RawSocket {
         self.stream.write_all(&client_frame(0x81, frame.to_string().as_bytes())).await
     }
 
-    /// The next frame of the chat.
+    /// The next frame of the chat. One that does not come in time is taken for the end.
     pub(crate) async fn next(&mut self) -> Came {
+        tokio::time::timeout(PATIENCE, self.packet()).await.unwrap_or(Came::Gone)
+    }
+
+    async fn packet(&mut self) -> Came {
         loop {
             while let Some((opcode, payload)) = self.whole_frame() {
                 match opcode {

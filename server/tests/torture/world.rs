@@ -6,11 +6,12 @@ use crate::client::Device;
 use crate::faults::Fault;
 use crate::fresh::{Fresh, number, text};
 use crate::load::{self, Groups};
-use crate::model::{Place as Spot, Text};
-use crate::raw;
+use crate::model::{Place as Spot, Text, id_of};
+use crate::raw::{self, Came, RawSocket};
 use crate::report::{Figures, Violation};
 use crate::server::{HEARTBEAT, Place, Server, faults_in};
 use crate::shared::{DeviceState, Login, Phase, Replica, Shared};
+use chat_shared::frame::ClientFrame;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -221,6 +222,50 @@ impl World {
             })
             .await;
         self.shared.change(|record| checker::check(&fresh, record));
+    }
+
+    /// Asks by the bare client, as one of the people, and waits for the answer: seq and rev.
+    pub(crate) async fn ask(
+        &self,
+        socket: &mut RawSocket,
+        login: &Login,
+        frame: &ClientFrame,
+    ) -> Option<(i64, i64)> {
+        self.ask_and_hear(socket, login, frame).await.0
+    }
+
+    /// The same, and everything else that came before the answer.
+    pub(crate) async fn ask_and_hear(
+        &self,
+        socket: &mut RawSocket,
+        login: &Login,
+        frame: &ClientFrame,
+    ) -> (Option<(i64, i64)>, Vec<Value>) {
+        let id = id_of(frame).unwrap_or_default();
+        let value: Value = serde_json::from_str(&frame.to_json()).unwrap_or_default();
+        self.shared.change(|record| record.model.asked(&login.name, frame));
+        self.shared.note(&format!("{} on a bare socket", login.name), "asked", value.clone());
+        let _ = socket.send(&value).await;
+        let mut heard = Vec::new();
+        while let Came::Frame(told) = socket.next().await {
+            if told["id"] != *id || told["type"] == "message" {
+                heard.push(told);
+                continue;
+            }
+            if told["type"] != "ack" {
+                self.shared.violate("answers", format!("{}: {value} is answered with {told}", login.name));
+                return (None, heard);
+            }
+            let (seq, rev) = (number(&told, "seq"), number(&told, "rev"));
+            self.shared.change(|record| {
+                if let Err((check, what)) = record.model.acked(&login.name, frame, seq, rev) {
+                    record.history.violate(check, what);
+                }
+            });
+            return (Some((seq, rev)), heard);
+        }
+        self.shared.violate("answers", format!("{}: {value} is not answered", login.name));
+        (None, heard)
     }
 
     /// The database was restored to an older state: what is there is what clients know from now on.

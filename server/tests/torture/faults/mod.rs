@@ -1,7 +1,9 @@
 //! What is done to a running system, each by its name.
 
 mod disk;
+mod doors;
 mod hostile;
+mod logins;
 mod network;
 mod process;
 
@@ -29,4 +31,6 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "malformed", run: |world| Box::pin(hostile::malformed_frames(world)) },
     Fault { name: "slow_readers", run: |world| Box::pin(hostile::slow_readers(world)) },
     Fault { name: "descriptors", run: |world| Box::pin(hostile::descriptors(world)) },
+    Fault { name: "doors", run: |world| Box::pin(doors::doors(world)) },
+    Fault { name: "logins", run: |world| Box::pin(logins::logins(world)) },
 ];

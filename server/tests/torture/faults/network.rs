@@ -4,6 +4,7 @@ use crate::chance::Chance;
 use crate::proxy::{Proxy, Weather};
 use crate::raw::{Came, RawSocket};
 use crate::world::{World, register};
+use chat_shared::frame::ClientFrame;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -62,13 +63,9 @@ pub(crate) async fn storm(world: &mut World) {
     // When all have their `ready`, one sends; all see it.
     let mut sender = RawSocket::connect(at, &world.people[0].token, None).await.unwrap();
     sender.next_of("ready").await;
-    let typing =
-        json!({"type": "send", "id": marker, "conversation_id": 1, "body": format!("text {marker}")});
-    world.shared.change(|record| {
-        let frame = chat_shared::frame::ClientFrame::parse(&typing.to_string()).unwrap();
-        record.model.asked("alice", &frame);
-    });
-    let _ = sender.send(&typing).await;
+    let send = json!({"type": "send", "id": marker, "conversation_id": 1, "body": format!("text {marker}")});
+    let frame = ClientFrame::parse(&send.to_string()).unwrap();
+    world.ask(&mut sender, &world.people[0], &frame).await;
     for one in coming {
         if let Err(wrong) = one.await.unwrap() {
             world.shared.violate("storm", wrong);
