@@ -7,6 +7,7 @@ use super::link::Link;
 use crate::chat::{Caller, Chat};
 use crate::hub::Connection;
 use crate::listener::{ConnectionGuard, Transport};
+use crate::planted::{Bug, planted};
 use chat_shared::close::CloseCode;
 use chat_shared::limits;
 use std::cell::RefCell;
@@ -155,11 +156,22 @@ pub(super) async fn serve(
         link: link.clone(),
     };
     let close = |code: CloseCode| End::Close(code, code.reason().to_owned());
+    let early_ready = if planted(Bug::ReadyBeforeSubscribe) {
+        let ready = chat.ready(&caller, link.id()).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some(ready)
+    } else {
+        None
+    };
     if chat.hub().register(caller.user, &caller.username, link.clone()).is_err() {
         session.finish(close(CloseCode::TooManyConnections)).await;
         return drop(guard);
     }
-    let end = match chat.ready(&caller, link.id()).await {
+    let ready = match early_ready {
+        Some(ready) => ready,
+        None => chat.ready(&caller, link.id()).await,
+    };
+    let end = match ready {
         Ok(Some(ready)) => {
             link.open(&ready);
             session.run(early).await
@@ -238,7 +250,8 @@ impl Session {
     fn ring(&mut self) -> Option<End> {
         let now = Instant::now();
         let close = |code: CloseCode| Some(End::Close(code, code.reason().to_owned()));
-        if self.link.stuck_since().is_some_and(|since| now >= since + STUCK) {
+        let is_stuck = self.link.stuck_since().is_some_and(|since| now >= since + STUCK);
+        if is_stuck && !planted(Bug::SlowKept) {
             return close(CloseCode::TooSlow);
         }
         if self.decoder.incomplete_since().is_some_and(|since| now >= since + MESSAGE_TIME) {
@@ -248,7 +261,7 @@ impl Session {
             ));
         }
         if now >= self.next_ping {
-            if now >= self.last_heard + self.heartbeat * 2 {
+            if now >= self.last_heard + self.heartbeat * 2 && !planted(Bug::SilentKept) {
                 return close(CloseCode::Silent);
             }
             self.next_ping = now + self.heartbeat;

@@ -39,7 +39,7 @@ pub(crate) fn check(fresh: &Fresh, record: &mut Record) {
     record.told.clear();
 }
 
-fn at<'a>(fresh: &'a Fresh, (conversation, seq): (i64, i64)) -> Option<&'a Value> {
+fn at(fresh: &Fresh, (conversation, seq): (i64, i64)) -> Option<&Value> {
     fresh.rooms.get(&conversation)?.messages.get(&seq)
 }
 

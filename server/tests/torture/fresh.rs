@@ -3,6 +3,7 @@
 use crate::raw;
 use crate::shared::Login;
 use serde_json::Value;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
@@ -35,8 +36,8 @@ impl Fresh {
             let list = list["conversations"].as_array().cloned().unwrap_or_default();
             for conversation in &list {
                 let id = number(conversation, "id");
-                if !fresh.rooms.contains_key(&id) {
-                    fresh.rooms.insert(id, FreshRoom::read(at, login, conversation).await?);
+                if let Entry::Vacant(room) = fresh.rooms.entry(id) {
+                    room.insert(FreshRoom::read(at, login, conversation).await?);
                 }
             }
             fresh.lists.insert(login.name.clone(), list);

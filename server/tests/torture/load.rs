@@ -16,7 +16,7 @@ const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
 /// People that texts name; one of them is nobody.
 const NAMED: [&str; 6] = ["alice", "bob", "carol", "dave", "mallory", "nobody-here"];
 /// Acknowledgements between two changes of membership.
-const PAUSE: u64 = 6;
+const PAUSE: u64 = 2;
 
 /// The next thing that a device asks for; nothing where it is in no conversation.
 pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
@@ -90,32 +90,22 @@ struct Step {
     decides: Option<(String, i64, bool)>,
 }
 
-/// Somebody joins, leaves, is added, is removed, or gets another role. The first of the people owns the groups.
+/// Somebody joins, leaves, is added, is removed, gets another role, or moves a read cursor. The first of the people owns the groups.
 fn step(chance: &mut Chance, people: &[Login], groups: &Groups) -> (Step, serde_json::Value) {
     let guest = 2 + chance.below(people.len() - 2);
     let name = people[guest].name.clone();
     let member = format!("/groups/{}/members/{name}", groups.private);
-    let (by, method, path, decides, body) = match chance.below(6) {
-        0 => {
-            (guest, "POST", format!("/groups/{}/join", groups.public), Some((groups.public, true)), json!({}))
-        }
-        1 => (
-            guest,
-            "POST",
-            format!("/groups/{}/leave", groups.public),
-            Some((groups.public, false)),
-            json!({}),
-        ),
-        2 => (0, "PUT", member, Some((groups.private, true)), json!({})),
-        3 => (0, "DELETE", member, Some((groups.private, false)), json!({})),
-        4 => {
+    let square = format!("/groups/{}", groups.public);
+    let (by, method, path, decides, body) = match chance.below(8) {
+        0 | 1 => (guest, "POST", format!("{square}/join"), Some((groups.public, true)), json!({})),
+        2 => (guest, "POST", format!("{square}/leave"), Some((groups.public, false)), json!({})),
+        3 | 4 => (0, "PUT", member, Some((groups.private, true)), json!({})),
+        5 => (0, "DELETE", member, Some((groups.private, false)), json!({})),
+        6 => {
             let role = if chance.one_in(2) { "moderator" } else { "member" };
             (0, "PUT", member, Some((groups.private, true)), json!({"role": role}))
         }
-        _ => {
-            let seq = chance.below(400);
-            (guest, "PUT", format!("/conversations/{}/read", groups.public), None, json!({"seq": seq}))
-        }
+        _ => (guest, "PUT", "/conversations/1/read".to_owned(), None, json!({"seq": chance.below(400)})),
     };
     let decides = decides.map(|(group, inside)| (name, group, inside));
     (Step { by, method, path, decides }, body)
@@ -159,12 +149,7 @@ async fn visit(shared: &Shared, at: std::net::SocketAddr, by: &Login, step: Step
             record.model.inside.insert((name, group), Some(inside));
         }
         (200..300, None) => {
-            let group = value["conversation_id"].as_i64();
-            let seq = value["read_seq"].as_i64().unwrap_or(0);
-            let path = step.path.split('/').nth(2).and_then(|id| id.parse().ok());
-            if let Some(id) = group.or(path) {
-                record.model.read(&by.name, id, seq);
-            }
+            record.model.read(&by.name, 1, value["read_seq"].as_i64().unwrap_or(0));
         }
         // Not there any more, or not yet; or the server is away.
         (403 | 404 | 409 | 503 | 507, _) => {}

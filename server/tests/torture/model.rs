@@ -154,6 +154,11 @@ impl Model {
         *cursor = seq.max(*cursor);
     }
 
+    /// Where messages were acknowledged to be.
+    pub(crate) fn acked_places(&self) -> Vec<Place> {
+        self.sends.values().filter_map(|sent| sent.acked).collect()
+    }
+
     /// A group was deleted, with all that is in it.
     pub(crate) fn purged(&mut self, group: i64) {
         self.sends.retain(|_, sent| sent.acked.is_none_or(|(conversation, _)| conversation != group));

@@ -91,8 +91,7 @@ async fn one_way(
     chance: &Mutex<Chance>,
 ) {
     let mut buffer = [0; 4096];
-    loop {
-        let Ok(count @ 1..) = from.read(&mut buffer).await else { break };
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let now = *weather.borrow();
         let mut piece = &buffer[..count];
         if now == Weather::Chaos {

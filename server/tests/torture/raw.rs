@@ -98,13 +98,9 @@ impl RawSocket {
     }
 
     async fn more(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer).await? {
+        match self.stream.read_buf(&mut self.read).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.read.extend_from_slice(&buffer[..count]);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 

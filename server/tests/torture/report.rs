@@ -41,10 +41,6 @@ impl History {
         self.violations.push(Violation { check, what });
     }
 
-    pub(crate) fn is_clean(&self) -> bool {
-        self.violations.is_empty()
-    }
-
     /// Keeps the history of a run that failed; where.
     pub(crate) fn keep(&self, seed: u64, log: &Path) -> PathBuf {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("torture").join(seed.to_string());

@@ -49,14 +49,10 @@ pub(crate) async fn full(world: &mut World) {
         small.goes_on("when the disk has room again", small.plan.load / 2).await;
         small.look().await;
     }
-    let kept = small
-        .shared
-        .record()
-        .history
-        .is_clean()
-        .then(String::new)
-        .unwrap_or_else(|| format!(" (its history is in {})", small.keep().display()));
-    world.shared.change(|record| record.acked += small.shared.record().acked);
+    let is_clean = small.shared.record().history.violations.is_empty();
+    let kept = if is_clean { String::new() } else { format!(" (its history: {})", small.keep().display()) };
+    let acked = small.shared.record().acked;
+    world.shared.change(|record| record.acked += acked);
     for violation in small.end().await {
         world.shared.violate(violation.check, format!("{}{kept}", violation.what));
     }
@@ -90,7 +86,7 @@ pub(crate) async fn restored(world: &mut World) {
     let name = format!("{}.backup", world.chance.next());
     let backup = world.dir().join(name);
     let path = backup.to_str().unwrap().to_owned();
-    let before = world.shared.record().model.texts.keys().copied().collect::<Vec<_>>();
+    let before = world.shared.record().model.acked_places();
     run(world, &["backup", &path]).await;
     world.goes_on("after the backup", world.plan.load / 2).await;
     world.shared.address.send_replace(None);

@@ -6,6 +6,7 @@ use crate::shared::Login;
 use crate::world::{World, call, register};
 use serde_json::json;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -13,6 +14,8 @@ use tokio::net::TcpStream;
 const GARBAGE: usize = 60;
 /// Frames of which one is the end of none.
 const FRAGMENTS: usize = 5_000;
+/// Well before the ten seconds that a message may take, after which it would be cut for that.
+const PROMPT: Duration = Duration::from_secs(8);
 /// Messages of almost the largest size, which together are far more than may wait for one reader.
 const FLOOD: usize = 300;
 const FLOOD_BODY: usize = 16_000;
@@ -51,10 +54,11 @@ pub(crate) async fn malformed_frames(world: &mut World) {
     let (at, mallory) = (world.address(), world.outsider().token.clone());
     for (what, bytes, code) in malformed() {
         let mut socket = RawSocket::connect(at, &mallory, None).await.unwrap();
+        let begun = Instant::now();
         // It may be cut while it still writes.
         let _ = socket.stream.write_all(&bytes).await;
         let end = end_of(&mut socket).await;
-        if !matches!(end, Came::Closed(told) if told == code) {
+        if !matches!(end, Came::Closed(told) if told == code) || begun.elapsed() > PROMPT {
             world.shared.violate("malformed", format!("{what}: {end:?} instead of {code}"));
         }
     }

@@ -77,6 +77,9 @@ pub(crate) async fn storm(world: &mut World) {
 async fn follow(at: std::net::SocketAddr, token: &str, marker: &str) -> Result<(), String> {
     let mut socket = RawSocket::connect(at, token, None).await.map_err(|error| error.to_string())?;
     let Came::Frame(ready) = socket.next().await else { return Err("no ready".to_owned()) };
+    if ready["type"] != "ready" {
+        return Err(format!("the first frame is {ready}"));
+    }
     let conversations = ready["conversations"].as_array().into_iter().flatten();
     let heads: HashMap<i64, i64> =
         conversations.filter_map(|c| Some((c["id"].as_i64()?, c["head_rev"].as_i64()?))).collect();

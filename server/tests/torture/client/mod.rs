@@ -1,17 +1,17 @@
 //! A model client: a device that asks for things and follows its conversations, on the real WebSocket
 //! (tungstenite) with the frames of `chat-shared`. What it is told is checked as it comes.
 
+mod ask;
+
 use crate::chance::Chance;
-use crate::load;
-use crate::model::id_of;
 use crate::raw;
 use crate::shared::{Login, Phase, Record, Room, Shared};
+use ask::Open;
 use chat_shared::api::{Changes, Message};
 use chat_shared::frame::{ClientFrame, ServerFrame};
-use chat_shared::{ConversationId, ErrorCode};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +20,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-/// Unanswered at once. Few, so that answers, edits and deletions meet each other's messages.
-const OPEN: usize = 4;
 /// Between two tries of a connection, or of what was put off.
 const AGAIN: Duration = Duration::from_millis(50);
 
 type Socket = WebSocketStream<TcpStream>;
-
-/// What was asked for and is not answered.
-struct Open {
-    frame: ClientFrame,
-    /// Connections on which it was asked.
-    tries: u32,
-    /// The connection of the first of them.
-    first: u32,
-    /// It was put off, and is to be asked again.
-    again: bool,
-}
 
 /// The events of a conversation, as they come over one connection.
 #[derive(Default)]
@@ -70,8 +57,10 @@ pub(crate) struct Device {
     repeated: HashMap<String, ClientFrame>,
     connection: u32,
     streams: HashMap<i64, Stream>,
-    /// The place of the last message first sent on this connection, by conversation.
-    placed: HashMap<i64, i64>,
+    /// How many were asked.
+    turns: u64,
+    /// By conversation: the turns and seqs of what was first sent on this connection.
+    placed: HashMap<i64, BTreeMap<u64, i64>>,
 }
 
 impl Device {
@@ -89,6 +78,7 @@ impl Device {
             repeated: HashMap::new(),
             connection: 0,
             streams: HashMap::new(),
+            turns: 0,
             placed: HashMap::new(),
         }
     }
@@ -337,7 +327,8 @@ impl Device {
             None => rev <= stream.head + 1,
         };
         let may_skip = std::mem::take(&mut stream.may_skip);
-        if !follows && !(may_skip && before.is_none_or(|last| rev > last)) {
+        let skips = may_skip && before.is_none_or(|last| rev > last);
+        if !follows && !skips {
             let what = format!("{}#{}: rev {rev} of {id} after {before:?}", self.name, self.connection);
             self.shared.violate("contiguous", what);
         }
@@ -367,133 +358,5 @@ impl Device {
             self.shared.violate("read_cursor", format!("{}: {seq} after {before} in {id}", self.name));
         }
         self.shared.change(|record| record.model.read(&self.login.name, id, seq));
-    }
-
-    fn acked(&mut self, id: &str, conversation: ConversationId, seq: i64, rev: i64) {
-        let found = self.open.iter().position(|open| id_of(&open.frame).as_deref() == Some(id));
-        let (frame, first) = match (found, self.repeated.remove(id)) {
-            (Some(at), _) => {
-                let open = self.open.remove(at);
-                let in_order = open.first == self.connection && !open.again;
-                (open.frame, in_order)
-            }
-            (None, Some(frame)) => (frame, false),
-            (None, None) => {
-                self.shared.violate("answers", format!("{}: an ack of {id}, which is not open", self.name));
-                return;
-            }
-        };
-        if matches!(frame, ClientFrame::Send { .. }) && first {
-            let before = self.placed.insert(conversation.get(), seq).unwrap_or(0);
-            if seq <= before {
-                self.shared.violate("in_order", format!("{}: {id} at {seq}, after {before}", self.name));
-            }
-        }
-        let open = self.open.len();
-        self.state(|record, index| {
-            if let Err((check, what)) = record.model.acked(&self.login.name, &frame, seq, rev) {
-                record.history.violate(check, what);
-            }
-            record.acked += 1;
-            record.devices[index].open = open;
-        });
-        if matches!(frame, ClientFrame::Send { .. } | ClientFrame::Edit { .. }) {
-            self.done.push(frame);
-        }
-    }
-
-    fn refused(&mut self, id: Option<&str>, code: ErrorCode, detail: &str) {
-        let found = self.open.iter().position(|open| id_of(&open.frame).as_deref() == id);
-        let Some(at) = found.filter(|_| id.is_some()) else {
-            let known = id.is_none_or(|id| self.repeated.remove(id).is_some());
-            if !known || code == ErrorCode::Internal {
-                self.shared.violate("answers", format!("{}: {code:?} to {id:?}: {detail}", self.name));
-            }
-            return;
-        };
-        if matches!(code, ErrorCode::Unavailable | ErrorCode::StorageFull | ErrorCode::RateLimited) {
-            self.open[at].again = true;
-            self.shared.change(|record| record.put_off += 1);
-            return;
-        }
-        if code == ErrorCode::Internal || code == ErrorCode::InvalidRequest {
-            self.shared.violate("answers", format!("{}: {code:?}: {detail}", self.name));
-        }
-        let open = self.open.remove(at);
-        let left = self.open.len();
-        self.state(|record, index| {
-            record.model.refused(&self.login.name, &open.frame, open.tries > 1);
-            record.devices[index].open = left;
-        });
-    }
-
-    async fn ask(&self, socket: &mut Socket, frame: &ClientFrame) -> Result<(), Left> {
-        let text = frame.to_json();
-        let value = serde_json::from_str(&text).unwrap_or_default();
-        self.shared.note(&format!("{}#{}", self.name, self.connection), "asked", value);
-        socket.send(Packet::text(text)).await.map_err(|_| Left)
-    }
-
-    /// After a break: everything that is open once more, and some of what was answered.
-    async fn ask_again(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        let lost = self.writes.then(|| self.shared.record().lost.remove(&self.login.name)).flatten();
-        self.open.extend(lost.into_iter().flatten().map(|frame| Open {
-            frame,
-            tries: 0,
-            first: 0,
-            again: false,
-        }));
-        self.repeated.clear();
-        for _ in 0..self.done.len().min(3) {
-            let Some(frame) = self.chance.pick(&self.done).cloned() else { break };
-            let is_first = id_of(&frame).is_some_and(|id| self.repeated.insert(id, frame.clone()).is_none());
-            if is_first {
-                self.ask(socket, &frame).await?;
-            }
-        }
-        for at in 0..self.open.len() {
-            self.open[at].tries += 1;
-            self.open[at].again = false;
-            self.ask(socket, &self.open[at].frame.clone()).await?;
-        }
-        let open = self.open.len();
-        self.state(|record, index| record.devices[index].open = open);
-        Ok(())
-    }
-
-    /// Once more what the server had put off.
-    async fn ask_put_off(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        for at in 0..self.open.len() {
-            if std::mem::take(&mut self.open[at].again) {
-                // Its place among the others is no longer that of its first asking.
-                self.open[at].first = 0;
-                self.ask(socket, &self.open[at].frame.clone()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// As long as there is to be load: something new.
-    async fn ask_more(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        while self.writes && self.shared.phase() == Phase::Load && self.open.len() < OPEN {
-            let frame = {
-                let record = self.shared.record();
-                if record.acked >= record.allowed {
-                    return Ok(());
-                }
-                load::next(&mut self.chance, &self.login.name, &record.devices[self.index].replica)
-            };
-            let Some(frame) = frame else { return Ok(()) };
-            if id_of(&frame).is_some() {
-                self.open.push(Open { frame: frame.clone(), tries: 1, first: self.connection, again: false });
-            }
-            let open = self.open.len();
-            self.state(|record, index| {
-                record.model.asked(&self.login.name, &frame);
-                record.devices[index].open = open;
-            });
-            self.ask(socket, &frame).await?;
-        }
-        Ok(())
     }
 }
