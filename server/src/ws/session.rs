@@ -156,23 +156,17 @@ pub(super) async fn serve(
         link: link.clone(),
     };
     let close = |code: CloseCode| End::Close(code, code.reason().to_owned());
-    let early_ready = if planted(Bug::ReadyBeforeSubscribe) {
-        let ready = chat.ready(&caller, link.id()).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Some(ready)
-    } else {
-        None
-    };
-    if chat.hub().register(caller.user, &caller.username, link.clone()).is_err() {
+    let register = || chat.hub().register(caller.user, &caller.username, link.clone());
+    let is_late = planted(Bug::ReadyBeforeSubscribe);
+    if !is_late && register().is_err() {
         session.finish(close(CloseCode::TooManyConnections)).await;
         return drop(guard);
     }
-    let ready = match early_ready {
-        Some(ready) => ready,
-        None => chat.ready(&caller, link.id()).await,
-    };
-    let end = match ready {
+    let end = match chat.ready(&caller, link.id()).await {
         Ok(Some(ready)) => {
+            if is_late {
+                let _ = register();
+            }
             link.open(&ready);
             session.run(early).await
         }

@@ -266,11 +266,11 @@ fn names(message: &Value) -> HashSet<&str> {
 }
 
 /// A read cursor never goes back behind what was told of it.
-fn read_cursor(fresh: &Fresh, record: &Record) -> Vec<String> {
+fn read_cursor(fresh: &Fresh, _: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
     for (user, list) in &fresh.lists {
         for conversation in list {
-            let told = record.model.reads.get(&(user.clone(), number(conversation, "id")));
+            let told = fresh.cursors.get(&(user.clone(), number(conversation, "id")));
             if told.is_some_and(|told| number(conversation, "read_seq") < *told) {
                 wrong.push(format!("{user} had read up to {told:?}, and now {conversation}"));
             }

@@ -4,7 +4,7 @@ use crate::raw;
 use crate::shared::Login;
 use serde_json::Value;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 
@@ -14,6 +14,9 @@ pub(crate) struct Fresh {
     pub(crate) rooms: BTreeMap<i64, FreshRoom>,
     /// Each one's conversations, as `GET /conversations` tells them.
     pub(crate) lists: BTreeMap<String, Vec<Value>>,
+    /// The read cursors that were told before it was read: the last of them may be stored a moment later than
+    /// everything else.
+    pub(crate) cursors: HashMap<(String, i64), i64>,
 }
 
 pub(crate) struct FreshRoom {
@@ -29,8 +32,12 @@ pub(crate) struct FreshRoom {
 }
 
 impl Fresh {
-    pub(crate) async fn read(at: SocketAddr, people: &[Login]) -> io::Result<Self> {
-        let mut fresh = Self::default();
+    pub(crate) async fn read(
+        at: SocketAddr,
+        people: &[Login],
+        cursors: HashMap<(String, i64), i64>,
+    ) -> io::Result<Self> {
+        let mut fresh = Self { cursors, ..Self::default() };
         for login in people {
             let list = get(at, login, "/conversations?limit=200").await?;
             let list = list["conversations"].as_array().cloned().unwrap_or_default();

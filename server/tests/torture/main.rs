@@ -39,17 +39,19 @@ use world::{Plan, World};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Acknowledgements before each fault.
+/// Acknowledgements before each fault, in the short form and in the long one.
 const LOAD: u64 = 60;
+const LONG_LOAD: u64 = 150;
 /// Kills of a campaign besides: they are quick, and what they test is the first promise.
 const KILLS: usize = 5;
+const LONG_KILLS: usize = 25;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-fn plan(seed: u64) -> Plan {
-    Plan { seed, load: LOAD, patience: PATIENCE, planted: None }
+fn plan(seed: u64, load: u64) -> Plan {
+    Plan { seed, load, patience: PATIENCE, planted: None }
 }
 
 /// What a campaign found, after which fault, and where its history is.
@@ -88,8 +90,8 @@ async fn must_hold(plan: &Plan, faults: &[&Fault], figures: &mut Figures) {
 }
 
 /// The faults of a campaign, in an order by lot: each once, and kills between them.
-fn drawn(seed: u64) -> Vec<&'static Fault> {
-    let kills = FAULTS.iter().filter(|fault| fault.name == "kill").cycle().take(KILLS);
+fn drawn(seed: u64, kills: usize) -> Vec<&'static Fault> {
+    let kills = FAULTS.iter().filter(|fault| fault.name == "kill").cycle().take(kills);
     let mut faults: Vec<&Fault> = FAULTS.iter().chain(kills).collect();
     Chance::new(seed, "faults").shuffle(&mut faults);
     faults
@@ -104,14 +106,14 @@ async fn what_is_promised_holds_whatever_is_done_to_the_server() {
         return planted::all(seed).await;
     }
     if mode.is_empty() {
-        must_hold(&plan(seed), &drawn(seed), &mut figures).await;
+        must_hold(&plan(seed, LOAD), &drawn(seed, KILLS), &mut figures).await;
     } else {
         let alone: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name == mode).collect();
         assert!(mode == "long" || !alone.is_empty(), "CHAT_TORTURE={mode}: no such fault");
         let until = Instant::now() + Duration::from_secs(setting("CHAT_TORTURE_SECONDS").unwrap_or(0));
         for seed in seed.. {
-            let faults = if alone.is_empty() { drawn(seed) } else { alone.clone() };
-            must_hold(&plan(seed), &faults, &mut figures).await;
+            let faults = if alone.is_empty() { drawn(seed, LONG_KILLS) } else { alone.clone() };
+            must_hold(&plan(seed, LONG_LOAD), &faults, &mut figures).await;
             if Instant::now() >= until {
                 break;
             }

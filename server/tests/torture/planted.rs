@@ -25,7 +25,7 @@ fn shown_by(bug: Bug) -> &'static [&'static str] {
         Bug::DeleteKeepsEdits | Bug::RetiredIdsUsable | Bug::CursorNotTold | Bug::RemovalNotTold => {
             &["doors"]
         }
-        Bug::ReadyNotFirst => &["chaos", "storm"],
+        Bug::ReadyNotFirst | Bug::ReadyBeforeSubscribe => &["chaos", "storm"],
         Bug::EpochKept => &["restored"],
         Bug::PresenceNeverGone | Bug::SilentKept => &["half_open"],
         Bug::ResyncNotSent | Bug::QueueUnbounded | Bug::SlowKept => &["slow_readers"],

@@ -203,7 +203,8 @@ impl World {
             self.shared.violate("settles", format!("still open: {open:?}"));
             return;
         }
-        let fresh = match Fresh::read(self.address(), &self.people).await {
+        let cursors = self.shared.record().model.reads.clone();
+        let fresh = match Fresh::read(self.address(), &self.people, cursors).await {
             Ok(fresh) => fresh,
             Err(error) => return self.shared.violate("settles", format!("it cannot be read: {error}")),
         };
@@ -270,7 +271,7 @@ impl World {
 
     /// The database was restored to an older state: what is there is what clients know from now on.
     pub(crate) async fn begin_anew(&self, at: SocketAddr) {
-        let fresh = Fresh::read(at, &self.people).await.unwrap();
+        let fresh = Fresh::read(at, &self.people, HashMap::new()).await.unwrap();
         let texts: BTreeMap<Spot, Text> = fresh
             .messages()
             .filter(|(_, message)| message["kind"] == "text")
