@@ -6,8 +6,9 @@ use crate::shared::{Login, Phase, Replica, Room, Shared};
 use chat_shared::api::{Message, MessageKind};
 use chat_shared::frame::ClientFrame;
 use chat_shared::text::MessageBody;
-use chat_shared::{ConversationId, Seq};
-use serde_json::json;
+use chat_shared::{ConversationId, SendId, Seq};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// How far back the newest messages go that are answered, edited, reacted to.
@@ -38,10 +39,7 @@ pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option
             let seq = chance.pick(theirs).map_or(Seq::new(1).ok(), |message| Some(message.seq))?;
             ClientFrame::Delete { id, conversation_id, seq }
         }
-        20..36 if !recent.is_empty() => {
-            let (seq, on) = (chance.pick(&recent)?.seq, !chance.one_in(3));
-            ClientFrame::React { id, conversation_id, seq, emoji: chance.pick(&EMOJI)?.parse().ok()?, on }
-        }
+        20..36 if !recent.is_empty() => react(chance, user, &recent, id)?,
         36..42 => ClientFrame::Read {
             conversation_id,
             seq: Seq::new(chance.below(room.cursor as usize) as i64).ok()?,
@@ -53,6 +51,25 @@ pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option
             ClientFrame::Send { id, conversation_id, body, reply_to: parent }
         }
     })
+}
+
+/// A reaction, or one's own taken back.
+fn react(chance: &mut Chance, user: &str, recent: &[&Message], id: SendId) -> Option<ClientFrame> {
+    let own = |message: &&Message| {
+        let reactions = message.reactions.iter().filter(|r| r.users.iter().any(|name| name.as_str() == user));
+        reactions.map(|reaction| (message.conversation_id, message.seq, reaction.emoji.clone())).next()
+    };
+    let mine: Vec<_> = recent.iter().filter_map(own).collect();
+    let taken_back = if chance.one_in(3) { chance.pick(&mine).cloned() } else { None };
+    let on = taken_back.is_none();
+    let (conversation_id, seq, emoji) = match taken_back {
+        Some(place) => place,
+        None => {
+            let message = chance.pick(recent)?;
+            (message.conversation_id, message.seq, chance.pick(&EMOJI)?.parse().ok()?)
+        }
+    };
+    Some(ClientFrame::React { id, conversation_id, seq, emoji, on })
 }
 
 fn is_text(message: &Message) -> bool {
@@ -90,21 +107,29 @@ struct Step {
     decides: Option<(String, i64, bool)>,
 }
 
-/// Somebody joins, leaves, is added, is removed, gets another role, or moves a read cursor. The first of the people owns the groups.
-fn step(chance: &mut Chance, people: &[Login], groups: &Groups) -> (Step, serde_json::Value) {
+/// Whoever is in a group leaves it, is removed from it or gets another role; whoever is not joins or is added; and
+/// sometimes somebody moves a read cursor. The first of the people owns the groups.
+fn step(
+    chance: &mut Chance,
+    people: &[Login],
+    groups: &Groups,
+    is_inside: impl Fn(&str, i64) -> bool,
+) -> (Step, Value) {
     let guest = 2 + chance.below(people.len() - 2);
     let name = people[guest].name.clone();
-    let member = format!("/groups/{}/members/{name}", groups.private);
     let square = format!("/groups/{}", groups.public);
-    let (by, method, path, decides, body) = match chance.below(8) {
-        0 | 1 => (guest, "POST", format!("{square}/join"), Some((groups.public, true)), json!({})),
-        2 => (guest, "POST", format!("{square}/leave"), Some((groups.public, false)), json!({})),
-        3 | 4 => (0, "PUT", member, Some((groups.private, true)), json!({})),
-        5 => (0, "DELETE", member, Some((groups.private, false)), json!({})),
-        6 => {
-            let role = if chance.one_in(2) { "moderator" } else { "member" };
-            (0, "PUT", member, Some((groups.private, true)), json!({"role": role}))
+    let member = format!("/groups/{}/members/{name}", groups.private);
+    let role = if chance.one_in(2) { "moderator" } else { "member" };
+    let (by, method, path, decides, body) = match chance.below(5) {
+        0 | 1 if is_inside(&name, groups.public) => {
+            (guest, "POST", format!("{square}/leave"), Some((groups.public, false)), json!({}))
         }
+        0 | 1 => (guest, "POST", format!("{square}/join"), Some((groups.public, true)), json!({})),
+        2 | 3 if !is_inside(&name, groups.private) => {
+            (0, "PUT", member, Some((groups.private, true)), json!({}))
+        }
+        2 => (0, "DELETE", member, Some((groups.private, false)), json!({})),
+        3 => (0, "PUT", member, Some((groups.private, true)), json!({"role": role})),
         _ => (guest, "PUT", "/conversations/1/read".to_owned(), None, json!({"seq": chance.below(400)})),
     };
     let decides = decides.map(|(group, inside)| (name, group, inside));
@@ -120,7 +145,13 @@ pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Grou
             _ => return,
         }
         let at = *shared.address.borrow();
-        let (step, body) = step(&mut chance, &people, &groups);
+        let (step, body) = {
+            let record = shared.record();
+            let inside = &record.model.inside;
+            step(&mut chance, &people, &groups, |name, group| {
+                inside.get(&(name.to_owned(), group)).copied().flatten().unwrap_or(false)
+            })
+        };
         let Some(at) = at.filter(|_| shared.phase() == Phase::Load) else {
             // Until there is a server, or the next load.
             let mut address = shared.address.subscribe();
@@ -135,7 +166,7 @@ pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Grou
     }
 }
 
-async fn visit(shared: &Shared, at: std::net::SocketAddr, by: &Login, step: Step, body: serde_json::Value) {
+async fn visit(shared: &Shared, at: SocketAddr, by: &Login, step: Step, body: Value) {
     let who = format!("{} over http", by.name);
     shared.note(&who, "asked", json!({"method": step.method, "path": step.path, "body": body}));
     if let Some((name, group, _)) = &step.decides {

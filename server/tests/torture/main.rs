@@ -40,8 +40,8 @@ use world::{Plan, World};
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Acknowledgements before each fault, in the short form and in the long one.
-const LOAD: u64 = 60;
-const LONG_LOAD: u64 = 150;
+const LOAD: u64 = 200;
+const LONG_LOAD: u64 = 300;
 /// Kills of a campaign besides: they are quick, and what they test is the first promise.
 const KILLS: usize = 5;
 const LONG_KILLS: usize = 25;

@@ -32,23 +32,36 @@ pub(crate) async fn call(
         head.push_str("Content-Type: application/json\r\n");
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-    let mut answer = Vec::new();
     let exchange = async {
         let mut socket = TcpStream::connect(at).await?;
         socket.write_all(head.as_bytes()).await?;
-        socket.read_to_end(&mut answer).await
+        let mut answer = Vec::new();
+        loop {
+            if let Some(answer) = whole_answer(&answer)? {
+                return Ok(answer);
+            }
+            if socket.read_buf(&mut answer).await? == 0 {
+                return Err(broken("no whole answer"));
+            }
+        }
     };
-    tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| io::Error::from(ErrorKind::TimedOut))??;
-    let split = position(&answer, b"\r\n\r\n").ok_or_else(|| broken("no whole answer"))?;
-    let (head, rest) = (String::from_utf8_lossy(&answer[..split]).to_ascii_lowercase(), &answer[split + 4..]);
+    tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+}
+
+/// Status and body, once all of it is there.
+fn whole_answer(answer: &[u8]) -> io::Result<Option<(u16, Value)>> {
+    let Some(split) = position(answer, b"\r\n\r\n") else { return Ok(None) };
+    let (head, body) = (String::from_utf8_lossy(&answer[..split]).to_ascii_lowercase(), &answer[split + 4..]);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status: u16 = status.ok_or_else(|| broken("no status"))?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-    if length.is_some_and(|length: usize| length != rest.len()) {
-        return Err(broken("a body that was cut"));
+    let length: usize =
+        if status == 204 { 0 } else { length.ok_or_else(|| broken("a body without length"))? };
+    if body.len() < length {
+        return Ok(None);
     }
-    let value = if rest.is_empty() { Value::Null } else { serde_json::from_slice(rest)? };
-    Ok((status, value))
+    let value = if length == 0 { Value::Null } else { serde_json::from_slice(&body[..length])? };
+    Ok(Some((status, value)))
 }
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

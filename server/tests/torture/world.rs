@@ -291,7 +291,11 @@ impl World {
     /// Ends it: the server stops as asked, and its database is whole.
     pub(crate) async fn end(mut self) -> Vec<Violation> {
         self.shared.set_phase(Phase::Over);
-        while self.tasks.join_next().await.is_some() {}
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                self.shared.violate("no_faults", format!("a client of the test: {error}"));
+            }
+        }
         if let Some(server) = self.server.take() {
             // A file system of its own goes with its server.
             let small = self.place.volume.is_some().then(|| damage(&self.copied(&server)));

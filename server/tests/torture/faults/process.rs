@@ -13,7 +13,7 @@ const HALF_SENT: usize = 20;
 /// `kill -9`, and a new start.
 pub(crate) async fn kill(world: &mut World) {
     // At a moment that nobody chose.
-    let more = world.chance.below(40) as u64;
+    let more = world.chance.below(150) as u64;
     world.shared.more_acks(more).await;
     world.take_server().kill();
     world.kills += 1;
