@@ -66,6 +66,8 @@ fn fill(filler: &Path) {
 
 /// Waits until writes are put off.
 async fn refused(world: &World) {
+    // Somebody has to ask.
+    world.shared.allow(PUT_OFF);
     let before = world.shared.record().put_off;
     if !world.shared.until(|record| record.put_off >= before + PUT_OFF).await {
         world.shared.violate("says_so", "writes are not put off while nothing can be written");
