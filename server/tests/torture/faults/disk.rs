@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Refusals to wait for while nothing can be written.
 const PUT_OFF: u64 = 8;
+/// Acknowledgements until then: what the log has room for already is still taken when the disk is full.
+const UNTIL_FULL: u64 = 20_000;
 
 /// Another process holds the database's write lock: writes are put off, reads served, nothing is acknowledged.
 pub(crate) async fn locked(world: &mut World) {
@@ -66,8 +68,7 @@ fn fill(filler: &Path) {
 
 /// Waits until writes are put off.
 async fn refused(world: &World) {
-    // Somebody has to ask.
-    world.shared.allow(PUT_OFF);
+    world.shared.allow(UNTIL_FULL);
     let before = world.shared.record().put_off;
     if !world.shared.until(|record| record.put_off >= before + PUT_OFF).await {
         world.shared.violate("says_so", "writes are not put off while nothing can be written");
