@@ -165,6 +165,8 @@ pub(super) async fn serve(
     let end = match chat.ready(&caller, link.id()).await {
         Ok(Some(ready)) => {
             if is_late {
+                // Long enough for something to happen; boxed, as every connection would hold the room for it.
+                Box::pin(tokio::time::sleep(Duration::from_millis(20))).await;
                 let _ = register();
             }
             link.open(&ready);

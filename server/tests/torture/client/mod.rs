@@ -11,7 +11,7 @@ use chat_shared::api::{Changes, Message};
 use chat_shared::frame::{ClientFrame, ServerFrame};
 use futures_util::StreamExt as _;
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,6 @@ struct Stream {
     last: Option<i64>,
     /// What was there already when the stream began.
     head: i64,
-    /// A `resync` allows the next to skip.
-    may_skip: bool,
     /// The last read cursor.
     read: i64,
 }
@@ -57,6 +55,8 @@ pub(crate) struct Device {
     repeated: HashMap<String, ClientFrame>,
     connection: u32,
     streams: HashMap<i64, Stream>,
+    /// Conversations of which events were dropped on this connection, and none has come since.
+    dropped: HashSet<i64>,
     /// How many were asked.
     turns: u64,
     /// By conversation: the turns and seqs of what was first sent on this connection.
@@ -78,6 +78,7 @@ impl Device {
             repeated: HashMap::new(),
             connection: 0,
             streams: HashMap::new(),
+            dropped: HashSet::new(),
             turns: 0,
             placed: HashMap::new(),
         }
@@ -105,6 +106,7 @@ impl Device {
         let mut socket = self.connect(at).await?;
         self.connection += 1;
         self.streams.clear();
+        self.dropped.clear();
         self.placed.clear();
         let ServerFrame::Ready { epoch, conversations, online, .. } = self.next(&mut socket).await? else {
             self.shared.violate("ready_first", format!("{}: another frame came first", self.name));
@@ -276,6 +278,7 @@ impl Device {
                     self.catch_up(at, id).await?;
                 }
             }
+            // What a `resync` covers it still covers when its conversation has gone and come back meanwhile.
             ServerFrame::ConversationRemoved { conversation_id } => {
                 self.state(|record, index| {
                     record.devices[index].replica.rooms.remove(&conversation_id.get())
@@ -299,7 +302,7 @@ impl Device {
                     None => self.streams.keys().copied().collect(),
                 };
                 for id in all {
-                    self.streams.entry(id).or_default().may_skip = true;
+                    self.dropped.insert(id);
                     self.catch_up(at, id).await?;
                 }
             }
@@ -326,7 +329,7 @@ impl Device {
             // What was there already may come once more.
             None => rev <= stream.head + 1,
         };
-        let may_skip = std::mem::take(&mut stream.may_skip);
+        let may_skip = self.dropped.remove(&id);
         let skips = may_skip && before.is_none_or(|last| rev > last);
         if !follows && !skips {
             let what = format!("{}#{}: rev {rev} of {id} after {before:?}", self.name, self.connection);

@@ -73,6 +73,7 @@ async fn refused(world: &World) {
     if !world.shared.until(|record| record.put_off >= before + PUT_OFF).await {
         world.shared.violate("says_so", "writes are not put off while nothing can be written");
     }
+    world.shared.change(|record| record.allowed = record.acked);
 }
 
 /// What is there is served.
