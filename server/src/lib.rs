@@ -14,6 +14,7 @@ pub mod hub;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
+pub mod planted;
 pub mod restore;
 pub mod store;
 pub mod ws;

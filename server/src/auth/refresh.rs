@@ -7,6 +7,7 @@
 
 use super::keys::{Keys, mac};
 use crate::error::AppError;
+use crate::planted::{Bug, planted};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_shared::SessionId;
@@ -151,6 +152,14 @@ pub enum Judgement {
 
 /// What a presented token, which is known to be genuine, means for its session.
 pub fn judge(presented: &RefreshToken, stored: &StoredRefresh) -> Judgement {
+    match judge_fairly(presented, stored) {
+        Judgement::Reused if planted(Bug::RefreshReuseAccepted) => Judgement::Repeat,
+        Judgement::Repeat if planted(Bug::LostRefreshEnds) => Judgement::Reused,
+        judgement => judgement,
+    }
+}
+
+fn judge_fairly(presented: &RefreshToken, stored: &StoredRefresh) -> Judgement {
     let hash = presented.hash();
     let is = |stored: &[u8; 32]| bool::from(stored.ct_eq(&hash));
     if presented.generation == stored.generation && is(&stored.current_hash) {

@@ -21,6 +21,7 @@ mod tests;
 pub use frame::{Connection, Encoder, Ephemeral, Frame, FrameKind};
 pub use publish::{PublishQueue, Publisher};
 
+use crate::planted::{Bug, planted};
 use crate::store::{RoomState, Store};
 use chat_shared::api::User;
 use chat_shared::close::CloseCode;
@@ -271,11 +272,14 @@ impl Hub {
                 expires_in_ms: limits::TYPING_MS,
             },
         );
-        let others: Vec<_> = inner
+        let mut others: Vec<_> = inner
             .connected(room)
             .filter(|(member, _)| *member != user)
             .flat_map(|(_, online)| online.connections.iter().cloned())
             .collect();
+        if planted(Bug::TypingLeaks) {
+            others = inner.online.values().flat_map(|online| online.connections.iter().cloned()).collect();
+        }
         drop(inner);
         for connection in others {
             if connection.push(&frame) {

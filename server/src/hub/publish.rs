@@ -4,6 +4,7 @@
 //! go into the same queues), and only then writes: several frames to one connection are one write.
 
 use super::{Connection, Counters, Frame, FrameKind, Hub, Inner, Room};
+use crate::planted::{Bug, planted};
 use crate::store::{Change, Completion, Sink, Store};
 use chat_shared::api::{Conversation, Message, MessageKind};
 use chat_shared::close::CloseCode;
@@ -88,7 +89,7 @@ impl Hub {
                     &ServerFrame::Read { conversation_id: conversation, seq, unread, mentions },
                 );
                 for connection in inner.connections_of(user) {
-                    if Some(connection.id()) != origin {
+                    if Some(connection.id()) != origin && !planted(Bug::CursorNotTold) {
                         self.tell(std::slice::from_ref(connection), &frame, touched);
                     }
                 }
@@ -96,6 +97,7 @@ impl Hub {
             Change::Settings { user, conversation } => {
                 self.tell_conversation(&inner, user, *conversation, touched);
             }
+            Change::SessionsEnded { .. } if planted(Bug::EndedStaysConnected) => {}
             Change::SessionsEnded { user, sessions, disabled } => {
                 let code = if disabled { CloseCode::AccountDisabled } else { CloseCode::SessionEnded };
                 let ended: Vec<_> = inner
@@ -135,17 +137,22 @@ impl Hub {
         }
         let mut news: Vec<UserId> = Vec::new();
         for (user, seen) in joined {
-            inner.enter(user, &seen);
+            if !planted(Bug::JoinedMissesEvents) {
+                inner.enter(user, &seen);
+            }
             self.tell_conversation(inner, user, *seen, touched);
             news.push(user);
         }
         for user in left {
-            if let Some(room) = inner.rooms.get_mut(&conversation) {
+            let stays = planted(Bug::RemovedStillReceives);
+            if let Some(room) = inner.rooms.get_mut(&conversation).filter(|_| !stays) {
                 room.members.remove(user);
             }
             inner.left(*user, conversation);
             let frame = self.removed(conversation);
-            self.tell(inner.connections_of(*user), &frame, touched);
+            if !planted(Bug::RemovalNotTold) {
+                self.tell(inner.connections_of(*user), &frame, touched);
+            }
             if let Some(room) = inner.rooms.get(&conversation) {
                 for (recipient, frame) in self.part(inner, room, *user) {
                     self.tell(inner.connections_of(recipient), &frame, touched);
@@ -163,8 +170,14 @@ impl Hub {
         }
         let frame = self.message_frame(message);
         if let Some(room) = inner.rooms.get(&conversation) {
-            for (_, online) in inner.connected(room) {
+            for (user, online) in inner.connected(room) {
+                if planted(Bug::EventDropped) && (rev.get() + user.get()) % 7 == 0 {
+                    continue;
+                }
                 self.tell(&online.connections, &frame, touched);
+                if planted(Bug::EventTwice) && (rev.get() + user.get()) % 7 == 0 {
+                    self.tell(&online.connections, &frame, touched);
+                }
             }
         }
         for user in news {

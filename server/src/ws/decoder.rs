@@ -4,6 +4,7 @@
 //! the buffer they arrived in. It is as strict as the RFC lets a server be, and cuts what real
 //! clients do not do: floods of fragments, and messages that never end.
 
+use crate::planted::{Bug, planted};
 use chat_shared::close::CloseCode;
 use chat_shared::limits::{FRAGMENTS, FRAME_MAX_BYTES};
 use std::io::Cursor;
@@ -61,7 +62,7 @@ impl Fragments {
     /// Adds a fragment. It may end within a character; what cannot become text is not waited for.
     fn push(&mut self, payload: &[u8]) -> Result<(), Violation> {
         self.count += 1;
-        if self.count > FRAGMENTS {
+        if self.count > FRAGMENTS && !planted(Bug::FragmentsUnlimited) {
             return Err(protocol("too many fragments"));
         }
         self.text.extend_from_slice(payload);

@@ -9,6 +9,7 @@
 use super::encode::{close, encode};
 use super::outbox::Outbox;
 use crate::hub::{Connection, Frame, FrameKind};
+use crate::planted::{Bug, planted};
 use bytes::Bytes;
 use chat_shared::close::CloseCode;
 use chat_shared::frame::ServerFrame;
@@ -66,7 +67,7 @@ impl Link {
             socket,
             state: Mutex::new(State {
                 outbox: Outbox::default(),
-                gated: true,
+                gated: !planted(Bug::ReadyNotFirst),
                 promised: false,
                 stuck_since: None,
                 end: None,

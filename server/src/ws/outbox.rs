@@ -7,6 +7,7 @@
 
 use super::encode::encode;
 use crate::hub::{Ephemeral, Frame, FrameKind};
+use crate::planted::{Bug, planted};
 use bytes::Bytes;
 use chat_shared::ConversationId;
 use chat_shared::frame::ServerFrame;
@@ -93,10 +94,16 @@ impl Outbox {
     }
 
     fn has_room(&self, bytes: &Bytes) -> bool {
+        if planted(Bug::QueueUnbounded) {
+            return true;
+        }
         self.queue.len() < FRAMES_MAX && self.bytes + bytes.len() <= BYTES_MAX
     }
 
     fn resync(&mut self, conversation_id: Option<ConversationId>) {
+        if planted(Bug::ResyncNotSent) {
+            return;
+        }
         let reason = "this connection reads too slowly; events were dropped".to_owned();
         let frame = ServerFrame::Resync { conversation_id, reason };
         self.append(encode(&frame), Kind::Resync(conversation_id));
@@ -106,6 +113,11 @@ impl Outbox {
         self.bytes += bytes.len();
         self.resyncs += usize::from(matches!(kind, Kind::Resync(_)));
         self.queue.push_back(Entry { bytes, kind });
+        let last = self.queue.len() - 1;
+        // The first may have been begun.
+        if planted(Bug::OutOfOrder) && last > 1 {
+            self.queue.swap(last, last - 1);
+        }
     }
 
     /// Drops entries that nobody has seen the beginning of.

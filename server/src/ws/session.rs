@@ -7,6 +7,7 @@ use super::link::Link;
 use crate::chat::{Caller, Chat};
 use crate::hub::Connection;
 use crate::listener::{ConnectionGuard, Transport};
+use crate::planted::{Bug, planted};
 use chat_shared::close::CloseCode;
 use chat_shared::limits;
 use std::cell::RefCell;
@@ -165,12 +166,19 @@ pub(super) async fn serve(
         link: link.clone(),
     };
     let close = |code: CloseCode| End::Close(code, code.reason().to_owned());
-    if chat.hub().register(caller.user, &caller.username, link.clone()).is_err() {
+    let register = || chat.hub().register(caller.user, &caller.username, link.clone());
+    let is_late = planted(Bug::ReadyBeforeSubscribe);
+    if !is_late && register().is_err() {
         session.finish(close(CloseCode::TooManyConnections)).await;
         return drop(guard);
     }
     let end = match chat.ready(&caller, link.id()).await {
         Ok(Some(ready)) => {
+            if is_late {
+                // Long enough for something to happen; boxed, as every connection would hold the room for it.
+                Box::pin(tokio::time::sleep(Duration::from_millis(20))).await;
+                let _ = register();
+            }
             link.open(&ready);
             session.run(early).await
         }
@@ -252,7 +260,8 @@ impl Session {
     fn ring(&mut self) -> Option<End> {
         let now = Instant::now();
         let close = |code: CloseCode| Some(End::Close(code, code.reason().to_owned()));
-        if self.link.stuck_since().is_some_and(|since| now >= since + STUCK) {
+        let is_stuck = self.link.stuck_since().is_some_and(|since| now >= since + STUCK);
+        if is_stuck && !planted(Bug::SlowKept) {
             return close(CloseCode::TooSlow);
         }
         if self.decoder.incomplete_since().is_some_and(|since| now >= since + MESSAGE_TIME) {
@@ -262,7 +271,7 @@ impl Session {
             ));
         }
         if now >= self.next_ping {
-            if now >= self.heard.last + self.heartbeat * 2 {
+            if now >= self.heard.last + self.heartbeat * 2 && !planted(Bug::SilentKept) {
                 return close(CloseCode::Silent);
             }
             self.next_ping = now + self.heartbeat;

@@ -3,6 +3,7 @@
 use super::rows::{USER, containing, id, is_unique_violation, page, user, user_by_id};
 use super::tx::{Fault, Tx};
 use super::{groups, invites, members, sessions};
+use crate::planted::{Bug, planted};
 use crate::store::{Account, Admission, Ends, ListQuery, NewUser, SetPassword, StoreError, UpdateUser};
 use chat_shared::api::{User, UserList};
 use chat_shared::{UserId, Username};
@@ -70,6 +71,7 @@ pub(super) fn set_password(tx: &mut Tx<'_>, change: &SetPassword) -> Result<(), 
     }
     match &change.ends {
         Ends::None => Ok(()),
+        Ends::AllBut(_) if planted(Bug::PasswordKeepsSessions) => Ok(()),
         Ends::All => sessions::end_all(tx, change.user, None, false),
         Ends::AllBut(keep) => sessions::end_all(tx, change.user, Some(keep), false),
     }

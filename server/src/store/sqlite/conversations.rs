@@ -4,6 +4,7 @@ use super::rows::{self, id, page, text, user_by_id, word};
 use super::sessions;
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, Scene, may};
+use crate::planted::{Bug, planted};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Rev, Seq, SessionId, UserId, Username, limits};
@@ -58,7 +59,9 @@ pub(super) fn check_writer(
         Some(_) => Scene { kind: writer.kind, visibility: None, role },
         None => scene(tx.db, user, conversation)?,
     };
-    may(scene, Action::Write)?;
+    if !planted(Bug::WriteUnchecked) {
+        may(scene, Action::Write)?;
+    }
     Ok(writer)
 }
 
@@ -162,6 +165,8 @@ pub(super) fn unread(
 ) -> Result<(u32, u32), Fault> {
     // Names have no character that JSON escapes, so a quoted one can be looked for as text.
     let quoted = format!("\"{name}\"");
+    // Nobody has this id.
+    let me = if planted(Bug::UnreadOwn) { -1 } else { user.get() };
     let counts = db
         .prepare_cached(
             "SELECT count(*), coalesce(sum(mentions IS NOT NULL AND instr(mentions, ?5) > 0), 0) FROM
@@ -174,7 +179,7 @@ pub(super) fn unread(
             params![
                 rows::key(conversation, read_seq),
                 (conversation.get() << 32) | rows::SEQ_MAX,
-                user.get(),
+                me,
                 limits::UNREAD + 1,
                 quoted,
                 limits::UNREAD_SCAN
@@ -251,6 +256,9 @@ pub(super) fn check_memberships(db: &Connection, user: UserId) -> Result<(), Fau
 
 /// Reading through one door: only members.
 pub(super) fn check_read(db: &Connection, viewer: UserId, conversation: ConversationId) -> Result<(), Fault> {
+    if planted(Bug::ReadUnchecked) {
+        return Ok(());
+    }
     check(db, viewer, conversation, Action::Read).map(|_| ())
 }
 
@@ -266,6 +274,9 @@ pub(super) fn own_counts(
     viewer: UserId,
     conversation: ConversationId,
 ) -> Result<(u32, u32), Fault> {
+    if planted(Bug::ChangesUnchecked) {
+        return Ok((0, 0));
+    }
     let read_seq = read_seq(db, viewer, conversation)?;
     unread(db, conversation, viewer, &username(db, viewer)?, read_seq)
 }

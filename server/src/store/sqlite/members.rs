@@ -5,6 +5,7 @@ use super::messages;
 use super::rows::{USER, id, page, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, may};
+use crate::planted::{Bug, planted};
 use crate::store::{
     Actor, Change, ListQuery, MarkRead, PutMember, PutMemberOutcome, RemoveMember, RoomState, Settings,
     StoreError,
@@ -73,6 +74,9 @@ fn insert(
 fn take_out(db: &Connection, conversation: ConversationId, user: UserId) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM members WHERE conversation_id = ?1 AND user_id = ?2")?
         .execute(params![conversation.get(), user.get()])?;
+    if planted(Bug::MemberCountWrong) {
+        return Ok(());
+    }
     db.prepare_cached("UPDATE conversations SET member_count = member_count - 1 WHERE id = ?1")?
         .execute([conversation.get()])?;
     Ok(())
@@ -165,6 +169,9 @@ pub(super) fn leave(
 
 fn depart(tx: &mut Tx<'_>, conversation: ConversationId, user: UserId, now: i64) -> Result<(), Fault> {
     take_out(tx.db, conversation, user)?;
+    if planted(Bug::NoticeMissing) {
+        return Ok(());
+    }
     let told = Notice { kind: NoticeKind::Left, user: Some(name_of(tx.db, user)?), by: None, value: None };
     notice(tx, conversation, user, told, &[], &[user], now)
 }
@@ -329,8 +336,9 @@ pub(super) fn mark_read(tx: &mut Tx<'_>, mark: &MarkRead) -> Result<ReadState, F
         .query_row(params![conversation.get(), user.get()], |row| {
             Ok((id::<Seq>(row, 0)?, row.get::<_, bool>(1)?, id::<Seq>(row, 2)?, text::<Username>(row, 3)?))
         })?;
-    let read_seq = before.max(mark.seq.min(last_seq));
-    if read_seq > before || marked_unread {
+    let goes_back = planted(Bug::CursorGoesBack) && mark.seq < before;
+    let read_seq = if goes_back { mark.seq } else { before.max(mark.seq.min(last_seq)) };
+    if read_seq > before || marked_unread || goes_back {
         tx.db
             .prepare_cached(
                 "UPDATE members SET read_seq = ?3, marked_unread = 0 WHERE conversation_id = ?1 AND user_id = ?2",

@@ -6,6 +6,7 @@ use super::rows::{id, key, load_message, take_rev, take_seq};
 use super::tx::{Fault, Tx};
 use super::{directs, rows};
 use crate::auth::policy::Action;
+use crate::planted::{Bug, planted};
 use crate::store::{Ack, Change, DeleteMessage, EditMessage, SendMessage, Sent, StoreError};
 use chat_shared::api::{ConversationKind, Message, MessageKind, Notice, Sender};
 use chat_shared::text::mentioned_names;
@@ -74,6 +75,10 @@ pub(super) fn send(tx: &mut Tx<'_>, send: &SendMessage) -> Result<Sent, Fault> {
 pub(super) fn edit(tx: &mut Tx<'_>, edit: &EditMessage) -> Result<Ack, Fault> {
     let db = tx.db;
     if let Some(ack) = known_edit(db, edit.editor, &edit.id)? {
+        if planted(Bug::LateEditWins) {
+            db.prepare_cached("UPDATE messages SET body = ?2 WHERE id = ?1 AND deleted_at IS NULL")?
+                .execute(params![key(ack.conversation, ack.seq), edit.body.as_str()])?;
+        }
         return Ok(ack);
     }
     if let Some(refusal) = &edit.refuse_new {
@@ -121,7 +126,9 @@ pub(super) fn edit(tx: &mut Tx<'_>, edit: &EditMessage) -> Result<Ack, Fault> {
         now,
         mentions_json(&mentions)
     ])?;
-    tell(tx, conversation, seq)?;
+    if !planted(Bug::EditNotPublished) {
+        tell(tx, conversation, seq)?;
+    }
     Ok(Ack { conversation, seq, rev, sent_at: before.sent_at })
 }
 
@@ -135,17 +142,20 @@ pub(super) fn delete(tx: &mut Tx<'_>, delete: &DeleteMessage) -> Result<Ack, Fau
     }
     let before = changeable(before)?;
     let rev = take_rev(db, conversation)?;
+    let body = if planted(Bug::DeleteKeepsText) { &before.body } else { "" };
     db.prepare_cached(
-        "UPDATE messages SET rev = ?2, body = '', deleted_at = ?3, edited_at = NULL, mentions = NULL WHERE id = ?1",
+        "UPDATE messages SET rev = ?2, body = ?4, deleted_at = ?3, edited_at = NULL, mentions = NULL WHERE id = ?1",
     )?
-    .execute(params![key(conversation, seq), rev.get(), now])?;
+    .execute(params![key(conversation, seq), rev.get(), now, body])?;
     let place = params![conversation.get(), seq.get()];
     db.prepare_cached("DELETE FROM reactions WHERE conversation_id = ?1 AND seq = ?2")?.execute(place)?;
     // The texts go; the ids stay, so that a late retry of an edit is still recognised.
-    db.prepare_cached("UPDATE edits SET body = NULL WHERE conversation_id = ?1 AND seq = ?2")?
-        .execute(place)?;
+    if !planted(Bug::DeleteKeepsEdits) {
+        db.prepare_cached("UPDATE edits SET body = NULL WHERE conversation_id = ?1 AND seq = ?2")?
+            .execute(place)?;
+    }
     tell(tx, conversation, seq)?;
-    if let Some(parent) = before.reply_to {
+    if let Some(parent) = before.reply_to.filter(|_| !planted(Bug::ReplyCountWrong)) {
         count_reply(tx, conversation, parent, -1)?;
     }
     Ok(Ack { conversation, seq, rev, sent_at: before.sent_at })
@@ -223,6 +233,13 @@ fn sender_of(db: &Connection, sender: UserId) -> rusqlite::Result<Sender> {
 }
 
 fn known_send(tx: &mut Tx<'_>, sender: UserId, send_id: &SendId) -> rusqlite::Result<Option<Ack>> {
+    if planted(Bug::SendLookupSkipped) {
+        return Ok(None);
+    }
+    if planted(Bug::SentTwice) {
+        let other = "UPDATE messages SET send_id = randomblob(16) WHERE sender_id = ?1 AND send_id = ?2";
+        tx.db.execute(other, params![sender.get(), send_id.as_bytes()])?;
+    }
     let sql = "SELECT conversation_id, seq, sent_at FROM messages WHERE sender_id = ?1 AND send_id = ?2
          UNION ALL
          SELECT conversation_id, seq, sent_at FROM retired_sends WHERE sender_id = ?1 AND send_id = ?2";
@@ -304,7 +321,7 @@ fn mentions(
         if name == "here" {
             let more: Vec<_> = here.iter().filter(|name| !named.contains(name)).cloned().collect();
             named.extend(more);
-        } else if member.exists(params![name, conversation.get()])?
+        } else if (planted(Bug::MentionsStrangers) || member.exists(params![name, conversation.get()])?)
             && let Ok(name) = name.parse()
             && !named.contains(&name)
         {

@@ -1,5 +1,6 @@
 //! Opening a database: settings, migrations, epoch.
 
+use crate::planted::{Bug, planted};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -152,6 +153,9 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(at)?;
+    if planted(Bug::FlushSkipped) {
+        writer.execute_batch("PRAGMA synchronous = OFF").map_err(at)?;
+    }
     if found > 0 && found < known {
         let copy = path.with_extension(format!("before-v{known}.backup"));
         writer.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(at)?;
@@ -189,6 +193,9 @@ pub fn new_epoch(path: &Path) -> Result<String, OpenError> {
     let at = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let epoch = random_word()?;
     let db = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(at)?;
+    if planted(Bug::EpochKept) {
+        return Ok(epoch);
+    }
     db.execute_batch("PRAGMA synchronous = FULL").map_err(at)?;
     db.execute(
         "INSERT INTO meta (key, value) VALUES ('epoch', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",

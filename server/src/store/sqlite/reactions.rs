@@ -5,6 +5,7 @@ use super::messages::{changeable, target, tell};
 use super::rows::{key, take_rev};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::Action;
+use crate::planted::{Bug, planted};
 use crate::store::{Ack, React, StoreError};
 use chat_shared::limits;
 use rusqlite::params;
@@ -30,7 +31,9 @@ pub(super) fn react(tx: &mut Tx<'_>, react: &React) -> Result<Ack, Fault> {
         return Err(StoreError::Conflict("A message can have at most 20 different emoji.").into());
     }
     let rev = take_rev(db, conversation)?;
-    if on {
+    if on && planted(Bug::ReactionLost) || !on && planted(Bug::ReactionKept) {
+        // Answered, and nothing done.
+    } else if on {
         db.prepare_cached(
             "INSERT INTO reactions (conversation_id, seq, emoji, user_id, rev) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?

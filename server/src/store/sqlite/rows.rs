@@ -2,6 +2,7 @@
 //! wrong all the same is an error of the read, never a panic.
 
 use super::tx::{Fault, Tx};
+use crate::planted::{Bug, planted};
 use crate::store::StoreError;
 use chat_shared::api::{Message, MessageKind, Notice, Reaction, Sender, User};
 use chat_shared::limits::REACTION_USERS;
@@ -165,6 +166,9 @@ pub(super) fn load_message(
 
 /// Takes the conversation's next rev, for a change to a message that exists.
 pub(super) fn take_rev(db: &Connection, conversation: ConversationId) -> rusqlite::Result<Rev> {
+    if planted(Bug::RevTwice) {
+        return super::conversations::head_rev(db, conversation);
+    }
     db.prepare_cached("UPDATE conversations SET head_rev = head_rev + 1 WHERE id = ?1 RETURNING head_rev")?
         .query_row([conversation.get()], |row| id(row, 0))
 }
@@ -174,7 +178,8 @@ pub(super) fn take_rev(db: &Connection, conversation: ConversationId) -> rusqlit
 /// temporary table for every message.
 pub(super) fn take_seq(tx: &mut Tx<'_>, conversation: ConversationId, head: Rev) -> Result<Seq, Fault> {
     let full = || StoreError::Conflict("This conversation is full. Start a new one.");
-    let seq = Seq::new(head.next().get()).ok().filter(|seq| seq.get() <= SEQ_MAX).ok_or_else(full)?;
+    let next = if planted(Bug::RevSkipped) { head.next().next() } else { head.next() };
+    let seq = Seq::new(next.get()).ok().filter(|seq| seq.get() <= SEQ_MAX).ok_or_else(full)?;
     // The condition holds as long as the rule above does; if not, nothing is written over.
     let sql = "UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1 AND head_rev = ?3";
     let taken = tx.send.take_seq.of(tx.db, sql)?.execute([conversation.get(), seq.get(), head.get()])?;

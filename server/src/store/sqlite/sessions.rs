@@ -3,6 +3,7 @@
 use super::rows::{USER, text, user as user_row, user_by_id};
 use super::tx::{Fault, Tx};
 use crate::auth::refresh::{Judgement, StoredRefresh, judge};
+use crate::planted::{Bug, planted};
 use crate::store::{Change, RefreshSession, Refreshed, SessionSeed, StoreError};
 use chat_shared::api::{SessionEntry, User};
 use chat_shared::{SessionId, UserId, limits};
@@ -91,6 +92,10 @@ pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refre
 }
 
 pub(super) fn end(tx: &mut Tx<'_>, user: UserId, session: &SessionId) -> Result<(), Fault> {
+    if planted(Bug::EndedTokenAccepted) {
+        sessions_ended(tx, user, Some(vec![session.clone()]), false);
+        return Ok(());
+    }
     let deleted = tx
         .db
         .prepare_cached("DELETE FROM sessions WHERE id = ?1 AND user_id = ?2")?

@@ -2,6 +2,7 @@
 
 use super::rows::{id, range};
 use super::tx::{Fault, Tx};
+use crate::planted::{Bug, planted};
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
 use rusqlite::{Connection, OptionalExtension as _, backup, params};
@@ -36,12 +37,14 @@ pub(super) fn purge(tx: &mut Tx<'_>) -> Result<bool, Fault> {
         Some(upto) => {
             let span = params![first, upto];
             let seqs = params![conversation.get(), upto & i64::from(u32::MAX)];
-            db.execute(
-                "INSERT OR IGNORE INTO retired_sends (sender_id, send_id, conversation_id, seq, sent_at)
+            if !planted(Bug::RetiredIdsUsable) {
+                db.execute(
+                    "INSERT OR IGNORE INTO retired_sends (sender_id, send_id, conversation_id, seq, sent_at)
                  SELECT sender_id, send_id, conversation_id, seq, sent_at FROM messages
                  WHERE id BETWEEN ?1 AND ?2 AND send_id IS NOT NULL",
-                span,
-            )?;
+                    span,
+                )?;
+            }
             db.execute("DELETE FROM edits WHERE conversation_id = ?1 AND seq <= ?2", seqs)?;
             db.execute("DELETE FROM reactions WHERE conversation_id = ?1 AND seq <= ?2", seqs)?;
             db.execute("DELETE FROM messages WHERE id BETWEEN ?1 AND ?2", span)?;

@@ -13,6 +13,7 @@
 use super::disk::Disk;
 use super::open::OpenError;
 use super::tx::{Fault, Tx, settle_sqlite};
+use crate::planted::{Bug, planted};
 use crate::store::{Change, Completion, Reply, Sink, StoreError};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -169,6 +170,9 @@ fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicU
             std::thread::sleep(gather);
             take(&mut batch, waiting);
         }
+        if planted(Bug::BatchReversed) {
+            batch.reverse();
+        }
         bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
         let (started, operations) = (Instant::now(), batch.len());
         let completions = commit(&mut tx, disk, batch.drain(..).map(|queued| queued.operation));
@@ -208,6 +212,10 @@ fn commit(
             continue;
         }
         match one(tx, operation) {
+            Ok((changes, settle)) if planted(Bug::AckBeforeCommit) => {
+                settle(None);
+                ran.push((changes, Box::new(|_| {})));
+            }
             Ok(done) => ran.push(done),
             Err((settle, error)) => {
                 failed = Some(error);
@@ -229,7 +237,7 @@ fn commit(
     }
     ran.into_iter()
         .map(|(changes, settle)| {
-            let error = failed.clone();
+            let error = failed.clone().filter(|_| !planted(Bug::AckFailedCommit));
             let changes = if error.is_some() { Vec::new() } else { changes };
             Completion { changes, finish: Box::new(move || settle(error)) }
         })

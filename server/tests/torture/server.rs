@@ -1,0 +1,161 @@
+//! The real program: started, signalled, killed; and its other commands.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// How long the program may take to stop, as promised.
+pub(crate) const STOP: Duration = Duration::from_secs(15);
+
+/// Where and how it runs.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) data: PathBuf,
+    pub(crate) log: PathBuf,
+    /// A small file system of its own, mounted here where the server alone sees it.
+    pub(crate) volume: Option<PathBuf>,
+    /// Files and sockets that it may open at once.
+    pub(crate) descriptors: Option<u32>,
+    /// Milliseconds between two pings.
+    pub(crate) heartbeat: u32,
+    /// The bug that is planted.
+    pub(crate) planted: Option<String>,
+}
+
+/// Short, so that whoever is silent is found out soon.
+pub(crate) const HEARTBEAT: u32 = 2_000;
+/// The size of a small file system: room for the database with its log, and quickly filled.
+const VOLUME: &str = "size=24m";
+
+impl Place {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let program = env!("CARGO_BIN_EXE_chat-server");
+        let mut command = match (&self.volume, self.descriptors) {
+            (Some(at), _) => {
+                let mut command = mounted(at);
+                command.arg(program);
+                command
+            }
+            (None, Some(limit)) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &limit.to_string(), program]);
+                command
+            }
+            (None, None) => Command::new(program),
+        };
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.data)
+            .env("CHAT_PBKDF2_ITERATIONS", "10")
+            .env("CHAT_RATE_LIMITS", "off")
+            .env("CHAT_DISK_RESERVE_MB", "0")
+            .env("CHAT_MAX_CONNECTIONS_PER_USER", "200")
+            .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
+            .env("CHAT_LOG", "warn");
+        if let Some(bug) = &self.planted {
+            command.env("CHAT_PLANTED", bug);
+        }
+        command
+    }
+
+    /// Runs a command of the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+/// A command that runs in a name space of its own, in which a small file system is mounted here.
+fn mounted(at: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(r#"mount -t tmpfs -o "$1" tmpfs "$0" && shift && exec "$@""#)
+        .arg(at)
+        .arg(VOLUME);
+    command
+}
+
+/// Can a file system be mounted on this machine?
+pub(crate) fn can_mount(at: &Path) -> bool {
+    mounted(at).arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The program, running.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it listens.
+    pub(crate) fn start(place: &Place) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(&place.log).unwrap();
+        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("Next: ") {
+            let read = out.read_line(&mut greeting).unwrap();
+            assert!(read > 0, "the server ended: {greeting}{}", std::fs::read_to_string(&place.log).unwrap());
+        }
+        let address = greeting.split("listens on ").nth(1).and_then(|rest| rest.split(',').next());
+        Self { child, address: address.unwrap().parse().unwrap() }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the server sees at this path.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.id())).join(path.strip_prefix("/").unwrap())
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// `kill -9`
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop; its exit code, or none if it did not in time.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        let pid = self.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let waiting = tokio::time::timeout(STOP, async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status.code();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        waiting.await.ok().flatten()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Only what a failed run left behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the log tells of that no server may do.
+pub(crate) fn faults_in(log: &Path) -> Vec<String> {
+    let Ok(file) = File::open(log) else { return Vec::new() };
+    let faulty = ["panicked", "after it had written", "came out of order"];
+    let lines = BufReader::new(file).lines().map_while(Result::ok);
+    lines.filter(|line| faulty.iter().any(|word| line.contains(word))).collect()
+}
