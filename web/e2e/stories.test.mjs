@@ -296,6 +296,8 @@ describe('in a group', { skip: missing }, () => {
     await dora.page.getByRole('button', { name: 'Join garden' }).click();
     await dora.shows('#garden');
     await bob.call('POST', `/groups/${(await bob.call('GET', '/groups?q=garden')).groups[0].id}/join`);
+    // A list that is open does not change by itself.
+    await dora.page.locator('.notice').filter({ hasText: 'bob joined' }).waitFor();
     const dialog = dora.page.getByRole('dialog');
     /** Opens a dialog of Dora's, counts in it, and closes it. */
     const counts = async (button, ...locators) => {
