@@ -1,5 +1,6 @@
 //! HTTP: one server, one log-in, kept fresh.
 
+use super::cause;
 use crate::credentials::{self, Credentials, Login};
 use crate::error::ClientError;
 use crate::home::Home;
@@ -124,11 +125,7 @@ impl Http {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
-        ClientError::Unreachable { server: self.server.clone(), detail: cause.to_string() }
+        ClientError::Unreachable { server: self.server.clone(), detail: cause(error) }
     }
 
     /// Asks without a log-in.

@@ -1,5 +1,6 @@
 //! The WebSocket: connecting, frames in and out, and an access token that does not run out.
 
+use super::cause;
 use super::http::{Account, now};
 use crate::credentials::Login;
 use crate::error::ClientError;
@@ -75,7 +76,7 @@ impl Socket {
                 account.access_token(Some(&login.access_token)).await?;
                 return Err(unreachable("the access token was not taken".into()));
             }
-            Ok(Err(error)) => return Err(unreachable(error.to_string())),
+            Ok(Err(error)) => return Err(unreachable(cause(&error))),
             Ok(Ok((stream, _))) => stream,
         };
         let mut socket = Self {

@@ -10,6 +10,8 @@ use ratatui::style::Modifier;
 const WIDTH: u16 = 64;
 /// Below so many columns inside there is no room to be generous.
 const NARROW: u16 = 50;
+/// Rows that wait for what is wrong: most of it is a sentence or two.
+const COMPLAINT: usize = 2;
 /// Columns of the labels.
 const LABEL: u16 = 14;
 
@@ -30,12 +32,21 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
     let theme = &state.theme;
     let fields = form.fields();
     let inputs = fields.iter().filter(|field| form.editor(**field).is_some()).count();
-    let roomy = usize::from(state.size.1) >= inputs * 2 + 8;
-    let step = if roomy { 2 } else { 1 };
-    let rows = u16::try_from(inputs).unwrap_or(0) * step + 5;
     let width = WIDTH.min(state.size.0);
-    let height = (rows + 2).min(state.size.1);
-    let area = Rect::new((state.size.0 - width) / 2, (state.size.1 - height) / 3, width, height);
+    let complaint = match &form.error {
+        Some((_, detail)) => broken(detail, width.saturating_sub(4)),
+        None => Vec::new(),
+    };
+    let roomy = usize::from(state.size.1) >= inputs * 2 + 6 + complaint.len().max(COMPLAINT);
+    let step = if roomy { 2 } else { 1 };
+    // A longer complaint makes the form longer, and moves nothing.
+    let height = |complaint: usize| {
+        let rows = u16::try_from(inputs * usize::from(step) + 5 + complaint).unwrap_or(u16::MAX);
+        rows.min(state.size.1)
+    };
+    let top = (state.size.1 - height(COMPLAINT)) / 3;
+    let height = height(complaint.len().max(COMPLAINT)).min(state.size.1 - top);
+    let area = Rect::new((state.size.0 - width) / 2, top, width, height);
     pen.frame(area, if form.register { "chat · make an account" } else { "chat · log in" });
     let inner = inside(area);
     let columns = inner.width.saturating_sub(2);
@@ -86,12 +97,8 @@ pub(super) fn draw(state: &State, form: &Form, pen: &mut Pen<'_>) {
     };
     button(pen, y, FormField::Submit, submit);
     button(pen, y + 1, FormField::Switch, switch);
-    if let Some((_, detail)) = &form.error {
-        // An error may be a sentence or two: it has two rows.
-        let mut rows = broken(detail, columns);
-        rows.truncate(usize::from(inner.bottom().saturating_sub(y + 2)));
-        pen.rows(Position::new(x, y + 2), &rows, theme.bad);
-    }
+    let room = usize::from(inner.bottom().saturating_sub(y + 2)).min(complaint.len());
+    pen.rows(Position::new(x, y + 2), &complaint[..room], theme.bad);
     let mut hints = vec!["Tab moves", "Enter goes on", "Ctrl-q quits"];
     if form.back {
         hints.insert(2, "Esc back");

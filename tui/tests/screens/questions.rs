@@ -95,6 +95,24 @@ fn the_form_says_what_is_wrong_and_with_what() {
     assert!(script.shows("Esc back · Ctrl-q quits"), "{}", script.screen());
 }
 
+/// What somebody meets first who has started no server.
+#[test]
+fn the_form_says_all_of_what_is_wrong() {
+    for (columns, rows) in [(40, 12), (60, 20), (80, 24), (120, 40)] {
+        let mut script = Script::empty(columns, rows);
+        script.press("alice<enter>a long password<enter>");
+        let before = script.screen().lines().position(|line| line.contains("chat · log in"));
+        let server = "http://127.0.0.1:8080".to_owned();
+        let detail = "connection refused".to_owned();
+        script.event(Event::LoggedIn(Err(ClientError::Unreachable { server, detail })));
+        let screen = script.screen();
+        assert!(screen.contains("cannot be") && screen.contains("run?"), "{screen}");
+        assert!(screen.contains("Tab moves"), "{screen}");
+        let after = screen.lines().position(|line| line.contains("chat · log in"));
+        assert_eq!(before, after, "the form stays where it is");
+    }
+}
+
 #[test]
 fn a_new_password_is_typed_twice_and_long_enough_before_it_is_set() {
     let mut script = script();
