@@ -21,6 +21,8 @@ mod openapi;
 mod operation;
 mod process;
 mod security;
+#[path = "../support/volume.rs"]
+mod small_volume;
 mod sync;
 mod tls;
 mod volume;

@@ -2,31 +2,18 @@
 
 use crate::harness::{User, eventually, uuid};
 use crate::process::{Process, program, run, stderr};
+use crate::small_volume::{can_mount, mounted};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-/// Room for the database with its log, and quickly filled.
-const SIZE: &str = "size=24m";
 /// A body of almost the largest size.
 const BODY: usize = 16_000;
 /// How often the disk is filled.
 const ROUNDS: usize = 2;
 /// Messages that are refused each time before there is room again.
 const REFUSED: usize = 20;
-
-/// A command that runs in a name space of its own, in which a small file system is mounted here.
-fn mounted(at: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(r#"mount -t tmpfs -o "$1" tmpfs "$0" && shift && exec "$@""#)
-        .arg(at)
-        .arg(SIZE);
-    command
-}
 
 /// What the server sees at this path.
 fn as_seen_by(server: &Process, path: &Path) -> PathBuf {
@@ -61,7 +48,7 @@ async fn a_disk_that_is_full_is_told_of_served_from_and_left_without_help() {
     let dir = tempfile::tempdir().unwrap();
     let (volume, log) = (dir.path().join("volume"), dir.path().join("log"));
     std::fs::create_dir(&volume).unwrap();
-    if !mounted(&volume).arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+    if !can_mount(&volume) {
         eprintln!("Passed over: a file system cannot be mounted here.");
         return;
     }

@@ -28,6 +28,8 @@ mod raw;
 mod report;
 mod server;
 mod shared;
+#[path = "../support/volume.rs"]
+mod small_volume;
 mod world;
 
 use chance::Chance;

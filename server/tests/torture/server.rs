@@ -1,5 +1,6 @@
 //! The real program: started, signalled, killed; and its other commands.
 
+use crate::small_volume::mounted;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -27,8 +28,6 @@ pub(crate) struct Place {
 
 /// Short, so that whoever is silent is found out soon.
 pub(crate) const HEARTBEAT: u32 = 2_000;
-/// The size of a small file system: room for the database with its log, and quickly filled.
-const VOLUME: &str = "size=24m";
 
 impl Place {
     fn command(&self, arguments: &[&str]) -> Command {
@@ -66,22 +65,6 @@ impl Place {
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
-}
-
-/// A command that runs in a name space of its own, in which a small file system is mounted here.
-fn mounted(at: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(r#"mount -t tmpfs -o "$1" tmpfs "$0" && shift && exec "$@""#)
-        .arg(at)
-        .arg(VOLUME);
-    command
-}
-
-/// Can a file system be mounted on this machine?
-pub(crate) fn can_mount(at: &Path) -> bool {
-    mounted(at).arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// The program, running.

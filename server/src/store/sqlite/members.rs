@@ -1,19 +1,16 @@
 //! Members: who comes, goes and may do what; each change told by a notice in the same transaction.
 
-use super::conversations::{check, check_group, check_memberships, check_read, scene, unread, view};
+use super::conversations::{check, check_group, check_memberships, check_read, scene, view};
 use super::messages;
 use super::rows::{USER, id, page, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, may};
 use crate::planted::{Bug, planted};
 use crate::store::{
-    Actor, Change, ListQuery, MarkRead, PutMember, PutMemberOutcome, RemoveMember, RoomState, Settings,
-    StoreError,
+    Actor, Change, ListQuery, PutMember, PutMemberOutcome, RemoveMember, RoomState, StoreError,
 };
-use chat_shared::api::{
-    Conversation, ConversationKind, Member, MemberList, Notice, NoticeKind, ReadState, Role,
-};
-use chat_shared::{ConversationId, Seq, UserId, Username, limits};
+use chat_shared::api::{Conversation, ConversationKind, Member, MemberList, Notice, NoticeKind, Role};
+use chat_shared::{ConversationId, UserId, Username, limits};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The handle of a user.
@@ -299,61 +296,6 @@ pub(super) fn remove(tx: &mut Tx<'_>, change: &RemoveMember) -> Result<(), Fault
         value: None,
     };
     notice(tx, conversation, by.unwrap_or(target), told, &[], &[target], now)
-}
-
-pub(super) fn set_settings(tx: &mut Tx<'_>, change: &Settings) -> Result<Conversation, Fault> {
-    check_read(tx.db, change.user, change.conversation)?;
-    tx.db
-        .prepare_cached(
-            "UPDATE members SET level = coalesce(?3, level),
-                                muted_until = CASE WHEN ?4 THEN ?5 ELSE muted_until END,
-                                marked_unread = coalesce(?6, marked_unread)
-             WHERE conversation_id = ?1 AND user_id = ?2",
-        )?
-        .execute(params![
-            change.conversation.get(),
-            change.user.get(),
-            change.level.map(|level| level.as_str()),
-            change.muted_until.is_some(),
-            change.muted_until.flatten(),
-            change.marked_unread
-        ])?;
-    let conversation = view(tx.db, change.user, change.conversation, false)?;
-    tx.changes.push(Change::Settings { user: change.user, conversation: Box::new(conversation.clone()) });
-    Ok(conversation)
-}
-
-pub(super) fn mark_read(tx: &mut Tx<'_>, mark: &MarkRead) -> Result<ReadState, Fault> {
-    let MarkRead { user, conversation, origin, .. } = *mark;
-    check_read(tx.db, user, conversation)?;
-    let (before, marked_unread, last_seq, name) = tx
-        .db
-        .prepare_cached(
-            "SELECT m.read_seq, m.marked_unread, c.last_seq, u.username FROM members m
-             JOIN conversations c ON c.id = m.conversation_id JOIN users u ON u.id = m.user_id
-             WHERE m.conversation_id = ?1 AND m.user_id = ?2",
-        )?
-        .query_row(params![conversation.get(), user.get()], |row| {
-            Ok((id::<Seq>(row, 0)?, row.get::<_, bool>(1)?, id::<Seq>(row, 2)?, text::<Username>(row, 3)?))
-        })?;
-    let goes_back = planted(Bug::CursorGoesBack) && mark.seq < before;
-    let read_seq = if goes_back { mark.seq } else { before.max(mark.seq.min(last_seq)) };
-    if read_seq > before || marked_unread || goes_back {
-        tx.db
-            .prepare_cached(
-                "UPDATE members SET read_seq = ?3, marked_unread = 0 WHERE conversation_id = ?1 AND user_id = ?2",
-            )?
-            .execute(params![conversation.get(), user.get(), read_seq.get()])?;
-    }
-    let (unread, mentions) = unread(tx.db, conversation, user, &name, read_seq)?;
-    if read_seq > before {
-        tx.changes.push(Change::Read { user, conversation, seq: read_seq, unread, mentions, origin });
-    }
-    if marked_unread {
-        let conversation = Box::new(view(tx.db, user, conversation, false)?);
-        tx.changes.push(Change::Settings { user, conversation });
-    }
-    Ok(ReadState { read_seq, unread, mentions })
 }
 
 pub(super) fn list(

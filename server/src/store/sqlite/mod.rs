@@ -15,6 +15,7 @@ mod messages;
 mod open;
 mod reactions;
 mod readers;
+mod reading;
 mod rows;
 mod sessions;
 mod tx;
@@ -158,10 +159,10 @@ impl Store for SqliteStore {
         self.write(0, reply, move |tx| directs::open(tx, actor, &peer, now));
     }
     fn set_settings(&self, change: Settings, reply: Reply<Conversation>) {
-        self.write(0, reply, move |tx| members::set_settings(tx, &change));
+        self.write(0, reply, move |tx| reading::set_settings(tx, &change));
     }
     fn mark_read(&self, mark: MarkRead, reply: Reply<ReadState>) {
-        self.write(0, reply, move |tx| members::mark_read(tx, &mark));
+        self.write(0, reply, move |tx| reading::mark_read(tx, &mark));
     }
     fn purge(&self, reply: Reply<bool>) {
         self.write(0, reply, upkeep::purge);

@@ -2,8 +2,8 @@
 
 use crate::fresh::{number, text};
 use crate::raw;
-use crate::server::can_mount;
 use crate::shared::Phase;
+use crate::small_volume::can_mount;
 use crate::world::World;
 use serde_json::json;
 use std::fs::OpenOptions;

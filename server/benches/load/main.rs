@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench load` prints durable messages per second beside what SQLite itself does with the
 //! same schema in batches of 1,000 on the same disk, deliveries to one large group, memory per idle
-//! connection, and how long a start takes on nothing and on a million messages. The figures are ratios or counts: absolute ones say more about the machine. The
-//! generator shares the machine with the server.
+//! connection, and how long a start takes on nothing and on a million messages. The figures are ratios or
+//! counts: absolute ones say more about the machine, which the generator shares with the server.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,23 +12,24 @@
     reason = "a benchmark that cannot go on says where, and prints"
 )]
 
+mod frames;
+mod server;
+
 use chat_server::store::sqlite::{Opening, SqliteStore};
 use chat_server::store::{Actor, Admission, NewGroup, NewUser, NobodyListens, SendMessage, Store as _, ask};
 use chat_shared::SendId;
 use chat_shared::api::Visibility;
 use chat_shared::text::MessageBody;
+use frames::{Acks, Frames};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
+use server::{Server, own_cpu};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 const PASSWORD: &str = "a password for benchmarks";
@@ -43,158 +44,6 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Sender = SplitSink<Socket, Message>;
 type Receiver = SplitStream<Socket>;
 
-struct Server {
-    child: Child,
-    base: String,
-    http: reqwest::Client,
-    _dir: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        Self::on(tempfile::tempdir().unwrap())
-    }
-
-    fn on(dir: tempfile::TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
-            .args(["--listen", "127.0.0.1:0", "--default-groups", "", "--log", "error", "--data-dir"])
-            .arg(dir.path())
-            .env("CHAT_PBKDF2_ITERATIONS", "1")
-            .env("CHAT_RATE_LIMITS", "off")
-            .env("CHAT_DEFAULT_GROUPS", "")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
-        Self { child, base: format!("http://{address}/api/v1"), http: reqwest::Client::new(), _dir: dir }
-    }
-
-    async fn call(&self, path: &str, token: Option<&str>, body: Value) -> Value {
-        let mut request = self.http.post(format!("{}{path}", self.base)).json(&body);
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
-    }
-
-    async fn register(&self, count: usize) -> Vec<String> {
-        let one = |n: usize| async move {
-            let body = json!({"username": format!("user{n}"), "password": PASSWORD});
-            self.call("/auth/register", None, body).await["access_token"].as_str().unwrap().to_owned()
-        };
-        futures_util::stream::iter(0..count).map(one).buffered(16).collect().await
-    }
-
-    async fn connect(&self, token: &str) -> Socket {
-        let mut request =
-            format!("{}/ws", self.base.replacen("http", "ws", 1)).into_client_request().unwrap();
-        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-        socket.next().await.unwrap().unwrap();
-        socket
-    }
-
-    async fn group(&self, name: &str, members: &[String]) -> i64 {
-        let group =
-            self.call("/groups", Some(&members[0]), json!({ "name": name })).await["id"].as_i64().unwrap();
-        let path = format!("/groups/{group}/join");
-        let join = |token: &String| {
-            let (token, path) = (token.clone(), path.clone());
-            async move { self.call(&path, Some(&token), json!({})).await }
-        };
-        futures_util::stream::iter(&members[1..]).map(join).buffered(16).collect::<Vec<_>>().await;
-        group
-    }
-
-    fn process(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
-    }
-
-    fn resident_kib(&self) -> f64 {
-        let status = self.process("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    }
-
-    fn cpu(&self) -> f64 {
-        cpu(&self.process("stat"))
-    }
-}
-
-/// User and system time so far, in seconds (the kernel counts hundredths).
-fn cpu(stat: &str) -> f64 {
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-fn own_cpu() -> f64 {
-    cpu(&std::fs::read_to_string("/proc/self/stat").unwrap())
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A `send` frame, masked with zeros, which is what it is without.
-///
-/// Written by hand: what the generator spends is missing at the server, beside which it runs.
-struct Frames {
-    frame: Vec<u8>,
-    /// Where the send id has its last twelve digits.
-    id: std::ops::Range<usize>,
-    sent: u64,
-}
-
-impl Frames {
-    fn new(group: i64) -> Self {
-        let id = uuid::Uuid::now_v7();
-        let head = format!(r#"{{"type":"send","id":"{id}"#);
-        let text = format!(r#"{head}","conversation_id":{group},"body":"{:x>BODY$}"}}"#, "");
-        let length = u16::try_from(text.len()).unwrap();
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend_from_slice(&length.to_be_bytes());
-        frame.extend_from_slice(&[0; 4]);
-        let end = frame.len() + head.len();
-        frame.extend_from_slice(text.as_bytes());
-        Self { frame, id: end - 12..end, sent: 0 }
-    }
-
-    /// Appends the next one.
-    fn next(&mut self, out: &mut Vec<u8>) {
-        self.sent += 1;
-        let mut left = self.sent;
-        for digit in self.frame[self.id.clone()].iter_mut().rev() {
-            *digit = b"0123456789abcdef"[(left & 15) as usize];
-            left >>= 4;
-        }
-        out.extend_from_slice(&self.frame);
-    }
-}
-
-/// Counts the acks in what arrives, also where one lies across two pieces.
-#[derive(Default)]
-struct Acks {
-    kept: Vec<u8>,
-}
-
-impl Acks {
-    const ACK: &'static [u8] = br#"{"type":"ack""#;
-
-    fn count(&mut self, piece: &[u8]) -> u64 {
-        self.kept.extend_from_slice(piece);
-        let found = memchr::memmem::find_iter(&self.kept, Self::ACK).count() as u64;
-        let rest = self.kept.len().saturating_sub(Self::ACK.len() - 1);
-        self.kept.drain(..rest);
-        found
-    }
-}
-
 async fn send(sender: &mut Sender, group: i64) {
     let id = uuid::Uuid::now_v7();
     let text = format!(r#"{{"type":"send","id":"{id}","conversation_id":{group},"body":"{:x>BODY$}"}}"#, "");
@@ -205,8 +54,12 @@ async fn send(sender: &mut Sender, group: i64) {
 fn sqlite_alone() -> f64 {
     let dir = tempfile::tempdir().unwrap();
     let mut db = rusqlite::Connection::open(dir.path().join("floor.db")).unwrap();
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-        .unwrap();
+    // As the server has it.
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;",
+    )
+    .unwrap();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema.sql");
     db.execute_batch(&std::fs::read_to_string(schema).unwrap()).unwrap();
     for n in 1..=50 {
