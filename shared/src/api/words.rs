@@ -77,7 +77,7 @@ word_enum! {
     MessageKind {
         /// Somebody wrote it.
         Text = "text",
-        /// The server tells of a change to the conversation; see [`Notice`].
+        /// The server tells of a change to the conversation; see [`Notice`](super::Notice).
         Notice = "notice",
     }
 }
