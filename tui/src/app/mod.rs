@@ -190,6 +190,10 @@ impl App {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut resumed = signal(SignalKind::from_raw(18))?;
+        // The library that reads the terminal tells of it too, but not where a key was pressed just before.
+        let mut resized = signal(SignalKind::window_change())?;
+        // Until now nobody would have heard of it.
+        self.take(resize()).await?;
         let mut terminal = HangUp::watch()?;
         let first = tokio::time::Instant::now() + FIRST_FRAME;
         let mut waits = self.source.is_starting();
@@ -209,6 +213,7 @@ impl App {
                     self.terminal.resume()?;
                     Some(resize())
                 }
+                _ = resized.recv() => Some(resize()),
                 next = input.next() => match next {
                     Some(Ok(next)) => {
                         read = true;
@@ -305,7 +310,8 @@ fn translate(input: Input) -> Option<Event> {
         Input::Key(_) => return None,
         Input::Mouse(mouse) => Event::Mouse(mouse),
         Input::Paste(text) => Event::Paste(text),
-        Input::Resize(columns, rows) => Event::Resize(columns, rows),
+        // The signal itself was heard.
+        Input::Resize(..) => return None,
         Input::FocusGained => Event::Focus(true),
         Input::FocusLost => Event::Focus(false),
     })

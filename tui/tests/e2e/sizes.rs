@@ -90,3 +90,21 @@ fn every_size_has_a_whole_picture_and_the_last_one_is_as_the_first() {
     let expected: Vec<_> = before.iter().map(|row| row.replace("typed ", "typed!")).collect();
     assert_eq!(terminal.rows(), expected);
 }
+
+#[test]
+fn a_resize_that_comes_together_with_a_key_is_seen() {
+    let (server, _, _) = ops();
+    let home = home(&server, "ann");
+    let terminal = in_ops(home.path());
+    settles(&terminal, 100, 30);
+    for round in 0..100 {
+        let rows = if round % 2 == 0 { 29 } else { 30 };
+        // In either order: the system tells of both.
+        if round % 3 == 0 {
+            terminal.keys("x").resize(100, rows);
+        } else {
+            terminal.resize(100, rows).keys("x");
+        }
+        settles(&terminal, 100, rows);
+    }
+}
