@@ -52,6 +52,8 @@ async fn report(chat: &Chat, sockets: &Counters) -> String {
         put("users", "gauge", "Accounts.", counts.users);
         put("sessions", "gauge", "Log-ins.", counts.sessions);
         put("conversations", "gauge", "Conversations.", counts.conversations);
+        put("database_bytes", "gauge", "The database's size on the disk.", counts.database_bytes);
+        put("log_bytes", "gauge", "The size of its write-ahead log.", counts.log_bytes);
     }
     if let Some(bytes) = resident_bytes() {
         put("resident_memory_bytes", "gauge", "Memory in use by the process.", bytes);

@@ -110,6 +110,10 @@ pub struct Counts {
     pub sessions: u64,
     /// Conversations.
     pub conversations: u64,
+    /// Bytes that the database has on the disk.
+    pub database_bytes: u64,
+    /// Bytes of its write-ahead log.
+    pub log_bytes: u64,
 }
 
 /// What a hole at the hub is filled with.

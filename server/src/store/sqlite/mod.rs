@@ -10,14 +10,18 @@ mod disk;
 mod groups;
 mod history;
 mod invites;
+mod log;
 mod members;
 mod messages;
 mod open;
+mod queue;
 mod reactions;
 mod readers;
 mod reading;
 mod rows;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod upkeep;
 mod writer;
@@ -27,6 +31,7 @@ pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
 use super::*;
 use chat_shared::{GroupName, Rev};
 use disk::Disk;
+use log::Log;
 use readers::Readers;
 use std::sync::Arc;
 use tx::{Fault, Tx};
@@ -48,18 +53,30 @@ impl SqliteStore {
         let open::Opened { writer, epoch, was_cut_off } = open::open(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
-        let writer = Writer::start(writer, disk.clone(), sink)?;
+        let writer = Writer::start(writer, disk.clone(), Log::of(&opening.path), sink)?;
         Ok(Self { epoch, was_cut_off, writer, readers, disk })
     }
 
-    /// Queues a write. `weight`: bytes it holds while it waits, beyond its own size.
+    /// Queues a write that was asked for over HTTP or is the server's own: each of those waits for its answer.
+    /// `weight`: bytes it holds while it waits, beyond its own size.
     fn write<T: Send + 'static>(
         &self,
         weight: usize,
         reply: Reply<T>,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
-        self.writer.submit(weight, Isolation::Savepoint, reply, work);
+        self.writer.submit(None, weight, Isolation::Savepoint, reply, work);
+    }
+
+    /// Queues a write that this user may ask for by frames, one after the other without waiting.
+    fn write_for<T: Send + 'static>(
+        &self,
+        user: UserId,
+        weight: usize,
+        reply: Reply<T>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) {
+        self.writer.submit(Some(user), weight, Isolation::Savepoint, reply, work);
     }
 }
 
@@ -162,7 +179,7 @@ impl Store for SqliteStore {
         self.write(0, reply, move |tx| reading::set_settings(tx, &change));
     }
     fn mark_read(&self, mark: MarkRead, reply: Reply<ReadState>) {
-        self.write(0, reply, move |tx| reading::mark_read(tx, &mark));
+        self.write_for(mark.user, 0, reply, move |tx| reading::mark_read(tx, &mark));
     }
     fn purge(&self, reply: Reply<bool>) {
         self.write(0, reply, upkeep::purge);
@@ -194,16 +211,18 @@ impl Store for SqliteStore {
 
     fn send_message(&self, send: SendMessage, reply: Reply<Sent>) {
         let weight = send.body.as_str().len();
-        self.writer.submit(weight, Isolation::ChecksFirst, reply, move |tx| messages::send(tx, &send));
+        self.writer.submit(Some(send.sender), weight, Isolation::ChecksFirst, reply, move |tx| {
+            messages::send(tx, &send)
+        });
     }
     fn edit_message(&self, edit: EditMessage, reply: Reply<Ack>) {
-        self.write(edit.body.as_str().len(), reply, move |tx| messages::edit(tx, &edit));
+        self.write_for(edit.editor, edit.body.as_str().len(), reply, move |tx| messages::edit(tx, &edit));
     }
     fn delete_message(&self, delete: DeleteMessage, reply: Reply<Ack>) {
-        self.write(0, reply, move |tx| messages::delete(tx, &delete));
+        self.write_for(delete.actor, 0, reply, move |tx| messages::delete(tx, &delete));
     }
     fn react(&self, react: React, reply: Reply<Ack>) {
-        self.write(0, reply, move |tx| reactions::react(tx, &react));
+        self.write_for(react.user, 0, reply, move |tx| reactions::react(tx, &react));
     }
 
     async fn history(&self, viewer: UserId, query: HistoryQuery) -> Result<MessagePage, StoreError> {
@@ -258,133 +277,5 @@ impl Store for SqliteStore {
     }
     async fn close(&self) {
         self.writer.close().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::conformance::{Heard, Teller, story};
-    use rusqlite::Connection;
-    use std::time::{Duration, Instant};
-
-    fn store(reserve: u64) -> (tempfile::TempDir, SqliteStore, Heard) {
-        let dir = tempfile::tempdir().unwrap();
-        let heard = Heard::default();
-        let opening = Opening { path: dir.path().join("chat.db"), reserve };
-        let store = SqliteStore::open(&opening, heard.clone()).unwrap();
-        (dir, store, heard)
-    }
-
-    /// Gives the writer's connection an order.
-    async fn order(store: &SqliteStore, sql: &'static str) {
-        let given = |reply| store.write(0, reply, move |tx| Ok(tx.db.execute_batch(sql)?));
-        ask(given).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn it_passes_the_story() {
-        let (_dir, store, heard) = store(0);
-        story(&store, &heard).await;
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_refuses_what_is_new_and_is_left_as_soon_as_there_is_room() {
-        let (_dir, store, _) = store(0);
-        let tell = Teller { store: &store, now: 1 };
-        let (user, room) = tell.user_with_a_room("alice").await;
-        for round in 0..3_u8 {
-            order(&store, "PRAGMA max_page_count = 1").await;
-            let mut stored = Vec::new();
-            let text = "x".repeat(10_000);
-            let refused = loop {
-                let message = tell.message(round * 80 + stored.len() as u8, user, room, &text);
-                match tell.send(message.clone()).await {
-                    Ok(sent) => stored.push((message, sent.ack)),
-                    Err(error) => break error,
-                }
-                assert!(stored.len() < 80, "it never gets full");
-            };
-            assert_eq!(refused, StoreError::StorageFull);
-            assert_eq!(store.check().await, Err(StoreError::StorageFull), "and readiness says so");
-            // Reading goes on, and whoever asks again for what was stored has the first answer.
-            let newest = HistoryQuery { conversation: room, anchor: Anchor::Newest, limit: 1 };
-            store.history(user, newest).await.unwrap();
-            for (message, ack) in stored {
-                assert_eq!(tell.send(message).await.unwrap().ack, ack);
-            }
-            order(&store, "PRAGMA max_page_count = 4294967294").await;
-            tell.send(tell.message(round * 80 + 79, user, room, &text)).await.unwrap();
-        }
-        assert_eq!(store.quick_check().await.unwrap(), Vec::<String>::new());
-    }
-
-    #[tokio::test]
-    async fn a_disk_that_is_nearly_full_is_read_only_but_for_what_takes_nothing() {
-        let (dir, store, _) = store(0);
-        let tell = Teller { store: &store, now: 1 };
-        let (user, room) = tell.user_with_a_room("alice").await;
-        let message = tell.message(1, user, room, "kept");
-        let ack = tell.send(message.clone()).await.unwrap().ack;
-        store.close().await;
-        // Nobody has as much as this.
-        let opening = Opening { path: dir.path().join("chat.db"), reserve: u64::MAX };
-        let store = SqliteStore::open(&opening, NobodyListens).unwrap();
-        let tell = Teller { store: &store, now: 2 };
-        assert_eq!(store.check().await, Err(StoreError::StorageFull));
-        assert_eq!(tell.send(message).await.unwrap().ack, ack);
-        let more = tell.send(tell.message(2, user, room, "more")).await;
-        assert_eq!(more.unwrap_err(), StoreError::StorageFull);
-        let mark = MarkRead { user, conversation: room, seq: ack.seq, origin: None };
-        ask(|reply| store.mark_read(mark, reply)).await.unwrap();
-        let delete = DeleteMessage { actor: user, conversation: room, seq: ack.seq, now: 2 };
-        ask(|reply| store.delete_message(delete, reply)).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_database_that_another_process_has_locked_is_served_and_refuses_writes_in_time() {
-        let (dir, store, _) = store(0);
-        let tell = Teller { store: &store, now: 1 };
-        let (user, room) = tell.user_with_a_room("alice").await;
-        let other = Connection::open(dir.path().join("chat.db")).unwrap();
-        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let started = Instant::now();
-        let refused = tell.send(tell.message(1, user, room, "later")).await;
-        assert_eq!(refused.unwrap_err(), StoreError::Unavailable);
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-        store.conversation(user, room).await.unwrap();
-        other.execute_batch("ROLLBACK").unwrap();
-        let sent = tell.send(tell.message(1, user, room, "later")).await.unwrap();
-        assert!(!sent.known, "what was refused had left nothing");
-    }
-
-    #[tokio::test]
-    async fn whoever_writes_without_reading_is_not_counted_for_without_end() {
-        let (_dir, store, _) = store(0);
-        let tell = Teller { store: &store, now: 1 };
-        let (bot, room) = tell.user_with_a_room("bot").await;
-        let (reader, _) = tell.user_with_a_room("reader").await;
-        ask(|reply| store.join_group(reader, room, 1, reply)).await.unwrap();
-        tell.send(tell.message(1, reader, room, "@bot, long ago")).await.unwrap();
-        // As many rows as are looked at, without the time that sending them takes.
-        let rows = move |tx: &mut Tx<'_>| {
-            let (sender, base) = (bot.get(), room.get() << 32);
-            tx.db.execute_batch(&format!(
-                "INSERT INTO messages (id, rev, sender_id, kind, body, sent_at)
-                 WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 99 + {scan})
-                 SELECT {base} + i, i, {sender}, 'text', 'x', 0 FROM n;
-                 UPDATE conversations SET head_rev = 99 + {scan}, last_seq = 99 + {scan} WHERE id = {room};",
-                scan = chat_shared::limits::UNREAD_SCAN,
-            ))?;
-            Ok(())
-        };
-        ask(|reply| store.write(0, reply, rows)).await.unwrap();
-        let view = store.conversation(bot, room).await.unwrap();
-        assert_eq!((view.unread, view.mentions), (0, 0));
-        tell.send(tell.message(2, reader, room, "@bot, now")).await.unwrap();
-        let view = store.conversation(bot, room).await.unwrap();
-        assert_eq!((view.unread, view.mentions), (1, 1));
-        let other = store.conversation(reader, room).await.unwrap();
-        assert_eq!(other.unread, chat_shared::limits::UNREAD + 1, "whoever reads has more than is counted");
     }
 }

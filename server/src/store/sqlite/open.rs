@@ -17,7 +17,7 @@ const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.
 
 /// How long a write waits for another process that has locked the database. Whoever asks just after
 /// that began waits for two of them, and is to have an answer within 5 seconds.
-const LOCKED_WAIT: Duration = Duration::from_millis(2_400);
+pub(super) const LOCKED_WAIT: Duration = Duration::from_millis(2_400);
 
 /// SQLite below this has a bug that can damage a database in WAL mode.
 const SQLITE_MIN: i32 = 3_051_003;
@@ -142,7 +142,7 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     // The log is folded in when it holds 4,000 pages (16 MB): a page that is written again and again is then
     // written to the database a quarter as often as by default, and reading the log at a start takes no time yet.
     writer
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
@@ -150,8 +150,9 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
              PRAGMA cache_size = -8192;
              PRAGMA temp_store = MEMORY;
              PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA journal_size_limit = 67108864;",
-        )
+             PRAGMA journal_size_limit = {};",
+            super::log::LONG,
+        ))
         .map_err(at)?;
     if planted(Bug::FlushSkipped) {
         writer.execute_batch("PRAGMA synchronous = OFF").map_err(at)?;

@@ -1,5 +1,6 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
+use super::log::Log;
 use super::rows::{id, range};
 use super::tx::{Fault, Tx};
 use crate::planted::{Bug, planted};
@@ -65,11 +66,14 @@ pub(super) fn is_new(db: &Connection) -> Result<bool, Fault> {
 }
 
 pub(super) fn counts(db: &Connection) -> Result<Counts, Fault> {
+    let path = Path::new(db.path().unwrap_or_default());
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0).map(i64::unsigned_abs));
     Ok(Counts {
         users: count("SELECT count(*) FROM users WHERE deleted_at IS NULL")?,
         sessions: count("SELECT count(*) FROM sessions")?,
         conversations: count("SELECT count(*) FROM conversations WHERE deleted_at IS NULL")?,
+        database_bytes: std::fs::metadata(path).map_or(0, |file| file.len()),
+        log_bytes: Log::of(path).bytes(),
     })
 }
 

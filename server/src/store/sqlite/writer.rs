@@ -11,14 +11,15 @@
 //! disk has it before either.
 
 use super::disk::Disk;
+use super::log::Log;
 use super::open::OpenError;
+use super::queue::Queue;
 use super::tx::{Fault, Tx, settle_sqlite};
 use crate::planted::{Bug, planted};
 use crate::store::{Change, Completion, Reply, Sink, StoreError};
+use chat_shared::UserId;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,22 +31,10 @@ const BATCH: usize = 512;
 const BUSY: usize = 8;
 /// The longest wait for company: a small part of what people notice, and more than most disks need.
 const GATHER: Duration = Duration::from_millis(1);
-/// Operations that may wait. Beyond it the server says `unavailable` at once instead of waiting
-/// without bound.
-const QUEUE: usize = 4096;
-/// Bytes of message text that may wait: [`QUEUE`] messages of the greatest size would be 64 MiB.
-const QUEUE_BYTES: usize = 16 << 20;
-
 /// Hands operations to the writer's thread.
 pub(super) struct Writer {
-    queue: Mutex<Option<SyncSender<Queued>>>,
-    bytes: Arc<AtomicUsize>,
+    queue: Arc<Queue<Box<dyn Operation>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Queued {
-    operation: Box<dyn Operation>,
-    weight: usize,
 }
 
 /// Tells the one who asked: `None`, it went as the operation said; `Some`, the commit failed.
@@ -106,49 +95,40 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection, disk: Arc<Disk>, sink: impl Sink) -> Result<Self, OpenError> {
-        let (queue, waiting) = sync_channel(QUEUE);
-        let bytes = Arc::new(AtomicUsize::new(0));
-        let held = bytes.clone();
+    pub(super) fn start(
+        db: Connection,
+        disk: Arc<Disk>,
+        log: Log,
+        sink: impl Sink,
+    ) -> Result<Self, OpenError> {
+        let queue = Arc::new(Queue::new());
+        let waiting = queue.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&db, &disk, &waiting, &held, sink))
+            .spawn(move || run(&db, &disk, log, &waiting, sink))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue: Mutex::new(Some(queue)), bytes, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Queues an operation; those of one caller run in the order of its calls. `from` and `weight`: see
+    /// [`Queue::push`].
     pub(super) fn submit<T: Send + 'static>(
         &self,
+        from: Option<UserId>,
         weight: usize,
         isolation: Isolation,
         reply: Reply<T>,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
-        let operation = Box::new(Typed { isolation, work, reply });
-        if self.bytes.fetch_add(weight, Ordering::Relaxed) + weight > QUEUE_BYTES {
-            self.bytes.fetch_sub(weight, Ordering::Relaxed);
-            return operation.refuse(StoreError::Unavailable);
-        }
-        let queued = Queued { operation, weight };
-        // The lock keeps operations of one caller in the order of its calls.
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = match &*queue {
-            None => Some(queued),
-            Some(queue) => queue.try_send(queued).err().map(|full| match full {
-                std::sync::mpsc::TrySendError::Full(queued) => queued,
-                std::sync::mpsc::TrySendError::Disconnected(queued) => queued,
-            }),
-        };
-        drop(queue);
-        if let Some(Queued { operation, weight }) = refused {
-            self.bytes.fetch_sub(weight, Ordering::Relaxed);
+        let operation: Box<dyn Operation> = Box::new(Typed { isolation, work, reply });
+        if let Err(operation) = self.queue.push(from, weight, operation) {
             operation.refuse(StoreError::Unavailable);
         }
     }
 
     /// Lets the thread finish what is queued, and waits for it.
     pub(super) async fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
@@ -159,35 +139,29 @@ impl Writer {
     }
 }
 
-fn run(db: &Connection, disk: &Disk, waiting: &Receiver<Queued>, bytes: &AtomicUsize, mut sink: impl Sink) {
+fn run(db: &Connection, disk: &Disk, mut log: Log, waiting: &Queue<Box<dyn Operation>>, mut sink: impl Sink) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut gather = Duration::ZERO;
     let mut tx = Tx::new(db);
-    while let Ok(first) = waiting.recv() {
-        batch.push(first);
-        take(&mut batch, waiting);
+    while waiting.wait() {
+        waiting.take(&mut batch, BATCH);
         if !gather.is_zero() && batch.len() < BATCH {
             std::thread::sleep(gather);
-            take(&mut batch, waiting);
+            waiting.take(&mut batch, BATCH);
         }
         if planted(Bug::BatchReversed) {
             batch.reverse();
         }
-        bytes.fetch_sub(batch.iter().map(|queued| queued.weight).sum(), Ordering::Relaxed);
         let (started, operations) = (Instant::now(), batch.len());
-        let completions = commit(&mut tx, disk, batch.drain(..).map(|queued| queued.operation));
+        let completions = commit(&mut tx, disk, batch.drain(..));
         gather = gathering(operations, started.elapsed());
         sink.committed(completions);
+        log.watch(db);
     }
     // The last one out folds the log into the database, so that a copy of the file alone is whole.
     if let Err(error) = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "could not fold the write-ahead log into the database");
     }
-}
-
-/// What waits, as far as it fits.
-fn take(batch: &mut Vec<Queued>, waiting: &Receiver<Queued>) {
-    batch.extend(waiting.try_iter().take(BATCH - batch.len()));
 }
 
 /// How long the next batch waits for company, after one of so many operations that took so long.
