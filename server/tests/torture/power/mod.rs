@@ -4,6 +4,7 @@
 
 mod control;
 mod disk;
+mod moments;
 mod note;
 
 use crate::world::World;
