@@ -14,6 +14,7 @@ use crate::auth::password::Passwords;
 use crate::auth::throttle::Throttle;
 use crate::chat::{Chat, ChatOptions};
 use crate::config::Config;
+use crate::durable::keep_name;
 use crate::http::{Api, Origins, routes};
 use crate::hub::{Hub, Publisher};
 use crate::listener::{
@@ -106,7 +107,7 @@ impl DataDir {
     /// Makes the directory if it is not there, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let at = |source| StartError::DataDir { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at)?;
+        make_directory(path).map_err(at)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -125,6 +126,19 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a directory, and those above it that are not there, for their owner alone and to stay.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directory(parent)?;
+    }
+    // Recursive: one that another server has just made is as good.
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    keep_name(path)
 }
 
 fn threads() -> usize {

@@ -29,8 +29,10 @@ bugs! {
     AckBeforeCommit = "ack_before_commit",
     /// A write is answered as done although its transaction failed.
     AckFailedCommit = "ack_failed_commit",
-    /// The disk is not asked to keep what was committed. Only a power cut shows it.
+    /// The disk is asked to keep what was committed only now and then. Only a power cut shows it.
     FlushSkipped = "flush_skipped",
+    /// The disk is never asked to keep anything.
+    FlushNever = "flush_never",
     /// Operations of one batch run the other way round.
     BatchReversed = "batch_reversed",
     /// A send id is not looked up.

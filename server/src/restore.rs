@@ -1,6 +1,7 @@
 //! Putting a backup in the place of the database, while no server runs.
 
 use crate::app::DataDir;
+use crate::durable::keep_name;
 use crate::store::sqlite::{OpenError, is_initialised, new_epoch, restoring};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -63,20 +64,18 @@ pub fn restore(
         to.sync_all().map_err(at(&fresh))?;
     }
     new_epoch(&fresh)?;
-    let mut kept = None;
-    if database.exists() {
-        let old = database.with_extension(format!("before-restore-{now}"));
-        for suffix in ["", "-wal", "-shm"] {
-            let (from, to) = (with_suffix(database, suffix), with_suffix(&old, suffix));
-            if from.exists() {
-                fs::rename(&from, &to).map_err(at(&from))?;
-            }
+    keep_name(&fresh).map_err(at(&fresh))?;
+    let old = database.with_extension(format!("before-restore-{now}"));
+    let kept = database.exists().then(|| old.clone());
+    // In this order also after a power cut: a database without its log, or with that of another one, would be
+    // taken for whole. The log of one that an earlier restore put aside, and was cut off, may still be there.
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (with_suffix(database, suffix), with_suffix(&old, suffix));
+        if from.exists() {
+            fs::rename(&from, &to).and_then(|()| keep_name(&from)).map_err(at(&from))?;
         }
-        kept = Some(old);
     }
-    fs::rename(&fresh, database).map_err(at(database))?;
-    let directory = database.parent().unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))?;
+    fs::rename(&fresh, database).and_then(|()| keep_name(database)).map_err(at(database))?;
     Ok(kept)
 }
 

@@ -4,11 +4,12 @@
 //! still believed, so that a new first line changes the key without logging anybody out. What signs
 //! what is told apart by a label, so that no token can pass for one of another kind.
 
+use crate::durable::keep_name;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -125,14 +126,16 @@ impl Keys {
         Ok(Self(vec![Key { kid: URL_SAFE_NO_PAD.encode(name), secret }]))
     }
 
+    /// All of it or nothing: a file that was begun would keep the server from starting.
     fn store(&self, path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let new = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         for key in &self.0 {
             writeln!(file, "{} {}", key.kid, URL_SAFE_NO_PAD.encode(key.secret))?;
         }
         file.sync_all()?;
-        let directory = path.parent().unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()
+        fs::rename(&new, path)?;
+        keep_name(path)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, KeyError> {
@@ -170,7 +173,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         let made = Keys::load(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let read = Keys::load(&path).unwrap();
         assert_eq!(made.signing().kid, read.signing().kid);
         assert_eq!(made.signing().derive("a"), read.signing().derive("a"));
@@ -182,7 +185,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         Keys::load(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Keys::load(&path), Err(KeyError::Exposed(_))));
     }
 

@@ -23,6 +23,7 @@ mod fresh;
 mod load;
 mod model;
 mod planted;
+mod power;
 mod proxy;
 mod raw;
 mod report;

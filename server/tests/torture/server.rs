@@ -1,5 +1,6 @@
 //! The real program: started, signalled, killed; and its other commands.
 
+use crate::power::Noted;
 use crate::small_volume::mounted;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -24,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) heartbeat: u32,
     /// The bug that is planted.
     pub(crate) planted: Option<String>,
+    /// What it writes is noted.
+    pub(crate) noted: Option<Noted>,
 }
 
 /// Short, so that whoever is silent is found out soon.
@@ -55,8 +58,12 @@ impl Place {
             .env("CHAT_MAX_CONNECTIONS_PER_USER", "200")
             .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
             .env("CHAT_LOG", "warn");
-        if let Some(bug) = &self.planted {
-            command.env("CHAT_PLANTED", bug);
+        match &self.planted {
+            Some(bug) => command.env("CHAT_PLANTED", bug),
+            None => command.env_remove("CHAT_PLANTED"),
+        };
+        if let Some(noted) = &self.noted {
+            noted.apply(&mut command);
         }
         command
     }

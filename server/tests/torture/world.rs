@@ -71,6 +71,7 @@ impl World {
             descriptors: None,
             heartbeat: HEARTBEAT,
             planted: plan.planted.clone(),
+            noted: None,
         };
         let server = Server::start(&place);
         let mut world = Self {

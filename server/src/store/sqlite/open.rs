@@ -155,6 +155,9 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
         ))
         .map_err(at)?;
     if planted(Bug::FlushSkipped) {
+        writer.execute_batch("PRAGMA synchronous = NORMAL").map_err(at)?;
+    }
+    if planted(Bug::FlushNever) {
         writer.execute_batch("PRAGMA synchronous = OFF").map_err(at)?;
     }
     if found > 0 && found < known {

@@ -3,6 +3,7 @@
 use super::log::Log;
 use super::rows::{id, range};
 use super::tx::{Fault, Tx};
+use crate::durable::keep_name;
 use crate::planted::{Bug, planted};
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
@@ -115,7 +116,8 @@ fn copy(db: &Connection, to: &Path) -> Result<(), Fault> {
     // The copy stands alone: no log beside it.
     copy.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;")?;
     drop(copy);
-    let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
+    // Also that its journal is gone, which would otherwise undo it.
+    let synced = std::fs::File::open(to).and_then(|file| file.sync_all()).and_then(|()| keep_name(to));
     synced.map_err(|error| {
         tracing::error!(%error, "cannot flush the backup");
         StoreError::Internal.into()

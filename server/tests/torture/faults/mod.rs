@@ -7,6 +7,7 @@ mod logins;
 mod network;
 mod process;
 
+use crate::power::power;
 use crate::world::World;
 use std::pin::Pin;
 
@@ -21,6 +22,7 @@ pub(crate) struct Fault {
 /// Every fault.
 pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "kill", run: |world| Box::pin(process::kill(world)) },
+    Fault { name: "power", run: |world| Box::pin(power(world)) },
     Fault { name: "stop", run: |world| Box::pin(process::stop(world)) },
     Fault { name: "locked", run: |world| Box::pin(disk::locked(world)) },
     Fault { name: "full", run: |world| Box::pin(disk::full(world)) },
