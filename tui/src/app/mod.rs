@@ -24,7 +24,7 @@ use futures_util::{Stream, StreamExt as _};
 use jiff::tz::TimeZone;
 use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -82,11 +82,14 @@ pub async fn start(
     }
     state.servers = servers(home.as_ref());
     let source = first_source(home.as_ref(), &mut state, &options)?;
+    // Before the terminal is taken over: a signal that nobody hears yet would end the program without giving it back.
+    let signals = Signals::listen().map_err(failed)?;
     let terminal = Terminal::enter(state.config.mouse, state.config.hyperlinks).map_err(failed)?;
     let (told, tell) = mpsc::unbounded_channel();
     let app = App {
         state,
         terminal,
+        signals,
         source,
         home,
         insecure: options.insecure,
@@ -149,10 +152,28 @@ fn first_source(home: Option<&Home>, state: &mut State, options: &Options) -> Re
     }
 }
 
+/// What the system tells.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    resumed: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            resumed: signal(SignalKind::from_raw(18))?,
+        })
+    }
+}
+
 /// The running program.
 struct App {
     state: State,
     terminal: Terminal,
+    signals: Signals,
     source: Source,
     home: Option<Home>,
     insecure: bool,
@@ -187,9 +208,6 @@ impl App {
     }
 
     async fn take_all(&mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut resumed = signal(SignalKind::from_raw(18))?;
         let mut terminal = HangUp::watch()?;
         let first = tokio::time::Instant::now() + FIRST_FRAME;
         let mut waits = self.source.is_starting();
@@ -202,10 +220,10 @@ impl App {
             let mut read = false;
             let event = tokio::select! {
                 biased;
-                _ = terminate.recv() => break,
-                _ = hang_up.recv() => break,
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.hang_up.recv() => break,
                 () = terminal.wait() => break,
-                _ = resumed.recv() => {
+                _ = self.signals.resumed.recv() => {
                     self.terminal.resume()?;
                     Some(resize())
                 }
