@@ -8,6 +8,7 @@ mod input;
 mod names_and_operation;
 mod page;
 mod privacy;
+mod table;
 mod tokens;
 
 use crate::harness::{PATIENCE, TestServer, User};
