@@ -243,6 +243,11 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where it serves `/metrics`, if it does.
+    pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The certificate's reloader.
     pub fn tls(&self) -> Option<TlsReloader> {
         self.tls.clone()

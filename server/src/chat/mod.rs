@@ -117,6 +117,11 @@ impl Chat {
         self.options.session
     }
 
+    /// Password hashes since the start.
+    pub fn passwords_hashed(&self) -> u64 {
+        self.passwords.hashed()
+    }
+
     /// The wall clock, in milliseconds.
     pub fn now(&self) -> i64 {
         now_ms()

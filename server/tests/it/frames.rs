@@ -259,7 +259,7 @@ async fn answers(raw: &mut Raw, case: &Case, piece: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_classic_case_is_answered_the_same_however_it_arrives() {
+async fn check_27_every_classic_case_is_answered_the_same_however_it_arrives() {
     let server = TestServer::with(&[("CHAT_MAX_CONNECTIONS_PER_USER", "1000")]).await;
     let alice = server.user("alice").await;
     let mut cases = Cases(Vec::new());

@@ -24,6 +24,7 @@ pub(crate) const PASSWORD: &str = "a password for tests";
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) greeting: String,
+    metrics: Option<SocketAddr>,
     dir: TempDir,
     stop: DrainHandle,
     task: JoinHandle<()>,
@@ -54,9 +55,10 @@ impl TestServer {
         let server = Server::start(values.load().unwrap().config, None).await.unwrap();
         let address = server.address().unwrap();
         let greeting = server.greeting();
+        let metrics = server.metrics_address();
         let (stop, drain) = Drain::new();
         let task = tokio::spawn(async move { server.serve(drain).await.unwrap() });
-        Self { address, greeting, dir, stop, task }
+        Self { address, greeting, metrics, dir, stop, task }
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -66,6 +68,14 @@ impl TestServer {
     /// Where its data lies.
     pub(crate) fn data_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The value of a metric. The server has to be started with an address for them.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = reqwest::get(format!("http://{}/metrics", self.metrics.unwrap())).await.unwrap();
+        let text = text.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("chat_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
     pub(crate) async fn user(&self, name: &str) -> User {
@@ -205,6 +215,11 @@ pub(crate) type Closed = Option<u16>;
 impl Ws {
     pub(crate) async fn send(&mut self, frame: Value) {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Whatever text it is.
+    pub(crate) async fn send_text(&mut self, text: String) {
+        self.socket.send(Message::text(text)).await.unwrap();
     }
 
     pub(crate) async fn try_send(&mut self, frame: Value) -> bool {

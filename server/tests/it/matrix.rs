@@ -1,5 +1,8 @@
 //! Who may call what: every operation of the OpenAPI document for every kind of caller, in a group that
-//! is private. An operation without a row fails here.
+//! is private, and for those outside also in a public group and in a direct. An operation without a row fails here.
+//! The same for what is said over the WebSocket: `frames`.
+
+mod frames;
 
 use crate::harness::{PASSWORD, TestServer, User, uuid};
 use crate::openapi::DOCUMENT;
@@ -9,8 +12,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Who calls. Whoever is not in the group knows nothing of it, however they came not to be.
-const CALLERS: [&str; 8] =
-    ["anonymous", "forger", "disabled", "outsider", "former", "member", "moderator", "owner"];
+const CALLERS: [&str; 9] =
+    ["anonymous", "forger", "disabled", "ended", "outsider", "former", "member", "moderator", "owner"];
 const OUTSIDE: [&str; 2] = ["outsider", "former"];
 
 /// What the callers get.
@@ -28,7 +31,7 @@ impl Gets {
     fn status(&self, caller: &str) -> u16 {
         match (self, caller) {
             (All(status), _) => *status,
-            (_, "anonymous" | "forger" | "disabled") => 401,
+            (_, "anonymous" | "forger" | "disabled" | "ended") => 401,
             (LoggedIn(status), _) => *status,
             (Inside(status, ..), "member")
             | (Inside(_, status, _), "moderator")
@@ -131,17 +134,29 @@ impl World {
             "anonymous" => None,
             "forger" => Some("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.".to_owned()),
             "disabled" => Some(self.disabled.token().to_owned()),
-            name => {
-                let body = json!({"username": name, "password": PASSWORD});
-                let (_, session) = self.server.api().call("POST", "/auth/login", None, Some(body)).await;
-                Some(session["access_token"].as_str().unwrap().to_owned())
+            // Whoever was in the group, and has logged out.
+            "ended" => {
+                let token = self.log_in("member").await;
+                self.server.api().call("POST", "/auth/logout", Some(&token), None).await;
+                Some(token)
             }
+            name => Some(self.log_in(name).await),
         }
+    }
+
+    async fn log_in(&self, name: &str) -> String {
+        let body = json!({"username": name, "password": PASSWORD});
+        let (_, session) = self.server.api().call("POST", "/auth/login", None, Some(body)).await;
+        session["access_token"].as_str().unwrap().to_owned()
     }
 
     /// A private group with everybody in their place, and the seq of a text of the member's.
     pub(crate) async fn group(&self, name: &str) -> (i64, i64) {
-        let group = self.owner.group(name, "private").await;
+        self.group_that_is(name, "private").await
+    }
+
+    async fn group_that_is(&self, name: &str, visibility: &str) -> (i64, i64) {
+        let group = self.owner.group(name, visibility).await;
         for (name, role) in
             [("moderator", "moderator"), ("member", "member"), ("extra", "member"), ("former", "member")]
         {
@@ -151,6 +166,13 @@ impl World {
         self.owner.ok("DELETE", &format!("/groups/{group}/members/former"), None).await;
         let seq = self.member.send(group, "hello").await["seq"].as_i64().unwrap();
         (group, seq)
+    }
+
+    /// The direct of owner and member, and the seq of a text in it.
+    async fn direct(&self) -> (i64, i64) {
+        let direct = self.owner.ok("POST", "/directs", Some(json!({"username": "member"}))).await;
+        let direct = direct["id"].as_i64().unwrap();
+        (direct, self.owner.send(direct, "hello").await["seq"].as_i64().unwrap())
     }
 
     /// One cell: the status and the body. Without a group: the same call about one that is not there.
@@ -216,7 +238,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn every_operation_answers_every_caller_as_it_should() {
+async fn check_31_every_operation_answers_every_caller_as_it_should() {
     let rows = rows();
     let documented: BTreeSet<String> =
         operations().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
@@ -234,9 +256,18 @@ async fn every_operation_answers_every_caller_as_it_should() {
                 };
                 let (status, answer) = world.call(operation, body, caller, group).await;
                 assert_eq!(status, gets.status(caller), "{operation} by {caller}: {answer}");
-                if group.is_some() && OUTSIDE.contains(&caller) {
-                    let nowhere = world.call(operation, body, caller, None).await;
-                    assert_eq!((status, answer), nowhere, "{operation} by {caller}");
+                if group.is_none() || !OUTSIDE.contains(&caller) {
+                    return;
+                }
+                let nowhere = world.call(operation, body, caller, None).await;
+                assert_eq!((status, answer), nowhere, "{operation} by {caller}");
+                let direct = world.call(operation, body, caller, Some(world.direct().await)).await;
+                assert_eq!(direct, nowhere, "{operation} by {caller} in a direct");
+                // A public group has one door, which stands open.
+                if *operation != "POST /api/v1/groups/{id}/join" {
+                    let public = world.group_that_is(&format!("open-{number}-{caller}"), "public").await;
+                    let public = world.call(operation, body, caller, Some(public)).await;
+                    assert_eq!(public, nowhere, "{operation} by {caller} in a public group");
                 }
             }
         });
@@ -255,7 +286,7 @@ fn operations() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_have_is_told_with_those_that_it_has() {
+async fn check_49_a_method_that_a_path_does_not_have_is_told_with_those_that_it_has() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let paths: BTreeSet<String> = operations().into_iter().map(|(_, path)| path).collect();

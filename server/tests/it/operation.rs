@@ -212,7 +212,7 @@ async fn say(ws: &mut Ws) {
 }
 
 #[tokio::test]
-async fn the_log_keeps_passwords_tokens_and_messages_to_itself() {
+async fn check_75_the_log_keeps_passwords_tokens_and_messages_to_itself() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let log = dir.path().join("log");

@@ -118,7 +118,7 @@ async fn it_stops_as_asked_and_everything_is_still_there() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_one_sentence_and_an_exit_code() {
+async fn check_79_what_is_wrong_is_one_sentence_and_an_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
     let address = server.base.split('/').nth(2).unwrap().to_owned();
@@ -293,13 +293,13 @@ fn alice_epoch(doctor: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_invite_lets_exactly_as_many_in_as_it_says() {
+async fn check_40_an_invite_lets_exactly_as_many_in_as_it_says() {
     let dir = tempfile::tempdir().unwrap();
     let created = run(dir.path(), &["invite", "create", "--uses", "3", "--json"]);
     let code = serde_json::from_slice::<serde_json::Value>(&created.stdout).unwrap()["code"].clone();
     let server = Process::start(dir.path());
     let api = server.api();
-    let tries = (0..10).map(|n| {
+    let tries = (0..100).map(|n| {
         let body = serde_json::json!({"username": format!("user{n}"), "password": "a password of mine", "invite": code});
         let api = api.clone();
         async move { api.call("POST", "/auth/register", None, Some(body)).await.0 }

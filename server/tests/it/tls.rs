@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{Connector, client_async_tls_with_config};
 
 /// Writes a certificate for localhost and its key; returns the certificate.
-fn certificate(dir: &Path) -> CertificateDer<'static> {
+pub(crate) fn certificate(dir: &Path) -> CertificateDer<'static> {
     use std::io::Write as _;
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
@@ -92,7 +92,7 @@ async fn shown(address: &str, known: &[&CertificateDer<'static>]) -> Option<usiz
 }
 
 #[tokio::test]
-async fn a_hangup_reads_the_certificate_again_and_drops_nobody() {
+async fn check_78_a_hangup_reads_the_certificate_again_and_drops_nobody() {
     let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = certificate(dir.path());
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();

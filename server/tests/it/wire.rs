@@ -3,6 +3,7 @@
 
 use crate::harness::{PATIENCE, TestServer, User, uuid};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,22 +17,31 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) async fn connect(user: &User) -> Self {
         let address = user.api.base.split('/').nth(2).unwrap();
-        let mut raw = Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() };
         let head = format!(
             "GET /api/v1/ws HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
             user.token()
         );
-        raw.write(head.as_bytes()).await;
+        Self::try_connect(address.parse().unwrap(), head.as_bytes()).await.unwrap()
+    }
+
+    /// Asks with this head; what was answered instead, if it was not the upgrade.
+    pub(crate) async fn try_connect(address: SocketAddr, head: &[u8]) -> Result<Self, String> {
+        let mut raw = Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() };
+        raw.write(head).await;
         let end = loop {
             if let Some(end) = raw.read.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
-            assert!(raw.more().await, "no answer to the upgrade");
+            if !raw.more().await {
+                return Err(String::new());
+            }
         };
-        assert!(raw.read.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&raw.read));
+        if !raw.read.starts_with(b"HTTP/1.1 101") {
+            return Err(String::from_utf8_lossy(&raw.read).into_owned());
+        }
         raw.read.drain(..end);
-        raw
+        Ok(raw)
     }
 
     /// Writes; whether the other side still listens shows in what it answers.
@@ -111,7 +121,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn each_malformed_frame_closes_with_its_code_and_its_neighbour_hears_nothing() {
+async fn check_28_each_malformed_frame_closes_with_its_code_and_its_neighbour_hears_nothing() {
     let server = TestServer::with(&[("CHAT_MAX_CONNECTIONS_PER_USER", "100")]).await;
     let (alice, bob) = (server.user("alice").await, server.user("bob").await);
     let mut neighbour = bob.connect().await;
@@ -190,7 +200,7 @@ async fn whoever_is_silent_is_cut_and_whoever_answers_is_not() {
 }
 
 #[tokio::test]
-async fn what_does_not_arrive_in_time_is_cut() {
+async fn check_47_what_does_not_arrive_in_time_is_cut() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let address = server.address;
@@ -226,7 +236,7 @@ async fn what_does_not_arrive_in_time_is_cut() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_not_read_to_its_end() {
+async fn check_46_a_body_that_is_too_large_is_not_read_to_its_end() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let head = format!(
@@ -262,7 +272,7 @@ async fn a_body_that_is_too_large_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_in_a_group_cannot_tell_over_the_socket_that_it_is_there() {
+async fn check_32_whoever_is_not_in_a_group_cannot_tell_over_the_socket_that_it_is_there() {
     let server = TestServer::start().await;
     let (alice, eve) = (server.user("alice").await, server.user("eve").await);
     let group = alice.group("secret", "private").await;

@@ -51,7 +51,7 @@ async fn a_direct_appears_with_its_first_message() {
 }
 
 #[tokio::test]
-async fn whoever_is_removed_hears_nothing_more() {
+async fn check_34_whoever_is_removed_hears_nothing_more() {
     let server = TestServer::start().await;
     let (alice, bob) = (server.user("alice").await, server.user("bob").await);
     let group = alice.group("lab", "private").await;
@@ -60,7 +60,14 @@ async fn whoever_is_removed_hears_nothing_more() {
     assert_eq!(b.next_of("conversation").await["conversation"]["id"], group);
     alice.send(group, "welcome").await;
     alice.ok("DELETE", &format!("/groups/{group}/members/bob"), None).await;
-    alice.send(group, "about bob").await;
+    let about = alice.send(group, "about bob").await["seq"].clone();
+    let path = format!("/conversations/{group}/messages/{about}");
+    alice.ok("PATCH", &path, Some(json!({"id": uuid(), "body": "still about bob"}))).await;
+    alice.ok("PUT", &format!("{path}/reactions/%F0%9F%91%8D"), None).await;
+    let mut a = alice.connect().await;
+    a.send(json!({"type": "typing", "conversation_id": group})).await;
+    a.send(json!({"type": "ping"})).await;
+    a.next_of("pong").await;
     alice.send(1, "in general").await;
     let mut bodies = Vec::new();
     loop {
@@ -152,7 +159,7 @@ async fn each_end_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_ends_the_connection_unless_it_is_renewed() {
+async fn check_25_a_token_that_expires_ends_the_connection_unless_it_is_renewed() {
     let server = TestServer::with(&[("CHAT_ACCESS_TTL", "2")]).await;
     let alice = server.user("alice").await;
     let bob = server.user("bob").await;
@@ -171,7 +178,7 @@ async fn a_token_that_expires_ends_the_connection_unless_it_is_renewed() {
 }
 
 #[tokio::test]
-async fn the_door_is_narrow() {
+async fn check_21_to_24_the_door_is_narrow() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
     let token = alice.token().to_owned();
@@ -179,6 +186,9 @@ async fn the_door_is_narrow() {
     let as_protocol = format!("chat.v1, bearer.{token}");
     let twice = format!("{as_protocol}, bearer.{token}");
     let own = format!("http://{}", server.address);
+    let [suffixed, other_port] = [format!("{own}.evil.example"), "http://127.0.0.1:1".to_owned()];
+    let other_scheme = own.replacen("http", "https", 1);
+    let cookie = format!("chat_refresh={}", alice.session["refresh_token"].as_str().unwrap());
     let upgrade = [
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
@@ -198,9 +208,18 @@ async fn the_door_is_narrow() {
         ("", vec![("sec-websocket-protocol", &as_protocol)], 403),
         ("", vec![("sec-websocket-protocol", &twice), ("origin", &own)], 401),
         ("", vec![("sec-websocket-protocol", "chat.v1, bearer."), ("origin", &own)], 401),
+        ("", vec![("sec-websocket-protocol", "chat.v1, bearer.nonsense"), ("origin", &own)], 401),
+        // What looks like the server's own origin.
+        ("", vec![("sec-websocket-protocol", &as_protocol), ("origin", &suffixed)], 403),
+        ("", vec![("sec-websocket-protocol", &as_protocol), ("origin", &other_port)], 403),
+        ("", vec![("sec-websocket-protocol", &as_protocol), ("origin", &other_scheme)], 403),
+        // A browser sends the cookie along, whosever page asks.
+        ("", vec![("cookie", &cookie), ("origin", &own)], 401),
+        ("", vec![("cookie", &cookie), ("origin", "https://evil.example")], 403),
         ("", vec![("authorization", &bearer), ("sec-websocket-protocol", "mqtt")], 400),
         ("", vec![("authorization", &bearer), ("sec-websocket-version", "8")], 426),
         ("", vec![("authorization", &bearer), ("sec-websocket-key", "short")], 400),
+        ("", vec![("authorization", &bearer), ("sec-websocket-key", "")], 400),
         ("", vec![("authorization", &bearer), ("upgrade", "h2c")], 426),
     ];
     for (query, headers, status) in table {
@@ -215,7 +234,12 @@ async fn the_door_is_narrow() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{query} {headers:?}");
         match status {
-            101 => assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            101 => {
+                assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+                // Never the token, which was offered as one, too.
+                let chosen = answer.headers().get("sec-websocket-protocol");
+                assert!(chosen.is_none_or(|chosen| chosen == "chat.v1"), "{chosen:?}");
+            }
             426 => assert_eq!(answer.headers()["sec-websocket-version"], "13"),
             _ => assert_eq!(answer.headers()["content-type"], "application/problem+json"),
         }

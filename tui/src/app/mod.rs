@@ -24,7 +24,7 @@ use futures_util::{Stream, StreamExt as _};
 use jiff::tz::TimeZone;
 use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -82,11 +82,14 @@ pub async fn start(
     }
     state.servers = servers(home.as_ref());
     let source = first_source(home.as_ref(), &mut state, &options)?;
+    // Before the terminal is taken over: a signal that nobody hears yet would end the program without giving it back.
+    let signals = Signals::listen().map_err(failed)?;
     let terminal = Terminal::enter(state.config.mouse, state.config.hyperlinks).map_err(failed)?;
     let (told, tell) = mpsc::unbounded_channel();
     let app = App {
         state,
         terminal,
+        signals,
         source,
         home,
         insecure: options.insecure,
@@ -149,10 +152,31 @@ fn first_source(home: Option<&Home>, state: &mut State, options: &Options) -> Re
     }
 }
 
+/// What the system tells.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    resumed: Signal,
+    /// The library that reads the terminal tells of it too, but not where a key was pressed just before.
+    resized: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            resumed: signal(SignalKind::from_raw(18))?,
+            resized: signal(SignalKind::window_change())?,
+        })
+    }
+}
+
 /// The running program.
 struct App {
     state: State,
     terminal: Terminal,
+    signals: Signals,
     source: Source,
     home: Option<Home>,
     insecure: bool,
@@ -187,12 +211,7 @@ impl App {
     }
 
     async fn take_all(&mut self, mut input: impl Stream<Item = io::Result<Input>> + Unpin) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut resumed = signal(SignalKind::from_raw(18))?;
-        // The library that reads the terminal tells of it too, but not where a key was pressed just before.
-        let mut resized = signal(SignalKind::window_change())?;
-        // Until now nobody would have heard of it.
+        // Until now nobody would have heard of another size.
         self.take(resize()).await?;
         let mut terminal = HangUp::watch()?;
         let first = tokio::time::Instant::now() + FIRST_FRAME;
@@ -206,14 +225,14 @@ impl App {
             let mut read = false;
             let event = tokio::select! {
                 biased;
-                _ = terminate.recv() => break,
-                _ = hang_up.recv() => break,
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.hang_up.recv() => break,
                 () = terminal.wait() => break,
-                _ = resumed.recv() => {
+                _ = self.signals.resumed.recv() => {
                     self.terminal.resume()?;
                     Some(resize())
                 }
-                _ = resized.recv() => Some(resize()),
+                _ = self.signals.resized.recv() => Some(resize()),
                 next = input.next() => match next {
                     Some(Ok(next)) => {
                         read = true;

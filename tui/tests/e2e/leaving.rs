@@ -16,34 +16,57 @@ fn last(raw: &str, sequence: &str) -> Option<usize> {
     raw.rfind(sequence)
 }
 
-/// Everything that was turned on is off, and what was put aside is back, as often as it was put there.
+/// What a client turns on while it has the terminal.
+const MODES: [&str; 8] = ["1049", "2004", "1004", "1000", "1002", "1003", "1006", "1015"];
+/// What it puts aside, and how it gets that back.
+const PUT_ASIDE: [(&str, &str); 2] = [("\x1b[>1u", "\x1b[<1u"), ("\x1b[22;0t", "\x1b[23;0t")];
+
+/// Everything was turned on and is off, and what was put aside is back.
 #[track_caller]
 fn assert_given_back(raw: &[u8]) {
-    let raw = String::from_utf8_lossy(raw);
-    for mode in ["1049", "2004", "1004", "1000", "1002", "1003", "1006", "1015"] {
-        let (on, off) = (last(&raw, &format!("\x1b[?{mode}h")), last(&raw, &format!("\x1b[?{mode}l")));
-        assert!(on.is_some(), "{mode} is never on");
-        assert!(on < off, "{mode} is left on");
+    let text = String::from_utf8_lossy(raw);
+    for mode in MODES {
+        assert!(text.contains(&format!("\x1b[?{mode}h")), "{mode} is never on");
     }
-    assert!(last(&raw, "\x1b[?25l") < last(&raw, "\x1b[?25h"), "the cursor is left hidden");
-    for (put, got) in [("\x1b[>1u", "\x1b[<1u"), ("\x1b[22;0t", "\x1b[23;0t")] {
-        assert!(raw.contains(put));
+    assert!(PUT_ASIDE.iter().all(|(put, _)| text.contains(put)));
+    assert_nothing_is_left(raw);
+}
+
+/// Whatever was turned on is off, and what was put aside is back, as often as it was put there.
+#[track_caller]
+fn assert_nothing_is_left(raw: &[u8]) {
+    let raw = String::from_utf8_lossy(raw);
+    for mode in MODES {
+        let (on, off) = (last(&raw, &format!("\x1b[?{mode}h")), last(&raw, &format!("\x1b[?{mode}l")));
+        assert!(on.is_none() || on < off, "{mode} is left on");
+    }
+    let (hidden, shown) = (last(&raw, "\x1b[?25l"), last(&raw, "\x1b[?25h"));
+    assert!(hidden.is_none() || hidden < shown, "the cursor is left hidden");
+    for (put, got) in PUT_ASIDE {
         assert_eq!(raw.matches(put).count(), raw.matches(got).count(), "{put:?}");
     }
 }
 
 /// The client below a shell that tells the exit code and the mode that the terminal is left in.
 fn below_a_shell(home: &Path) -> (Terminal, Pid) {
+    let terminal = start_below_a_shell(home);
+    terminal.wait_for("● online");
+    (terminal, client_of(home))
+}
+
+/// The client that was started last; it has written something already.
+fn client_of(home: &Path) -> Pid {
+    fs::read_to_string(home.join("id")).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap()
+}
+
+fn start_below_a_shell(home: &Path) -> Terminal {
     let id = home.join("id");
     let script = format!(
         "sh -c 'echo $$ > {id}; exec {program}'; echo code $?; stty -a; echo the end",
         id = id.display(),
         program = env!("CARGO_BIN_EXE_chat-tui")
     );
-    let terminal = Setup::program("sh", &["-c", &script]).home(home).size(100, 30).start();
-    terminal.wait_for("● online");
-    let pid = fs::read_to_string(id).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
-    (terminal, pid)
+    Setup::program("sh", &["-c", &script]).home(home).size(100, 30).start()
 }
 
 #[test]
@@ -72,6 +95,38 @@ fn every_end_gives_the_terminal_back() {
         }
         assert!(!terminal.look(|screen| screen.alternate_screen() || screen.hide_cursor()), "{name}");
         assert_given_back(&terminal.raw());
+    }
+}
+
+#[test]
+fn check_74_a_signal_at_any_point_gives_the_terminal_back() {
+    /// At so many points of what it writes until it is online.
+    const POINTS: usize = 100;
+    let (server, ..) = ops();
+    let home = home(&server, "ann");
+    let (terminal, pid) = below_a_shell(home.path());
+    let whole = terminal.raw_len();
+    kill_process(pid, Signal::TERM).unwrap();
+    terminal.wait_for("the end");
+    for point in 0..POINTS {
+        let (signal, code) = [(Signal::TERM, 143), (Signal::HUP, 129)][point % 2];
+        let at = 1 + whole * point / POINTS;
+        let terminal = start_below_a_shell(home.path());
+        terminal.wait_raw("so much is written", |raw| raw.len() >= at);
+        kill_process(client_of(home.path()), signal).unwrap();
+        terminal.wait_for("the end");
+        let screen = terminal.screen();
+        // In order, or before it had touched the terminal.
+        let was_early = screen.contains(&format!("code {code}"));
+        assert!(was_early || screen.contains("code 0"), "after {at} bytes: {screen}");
+        for mode in [" icanon ", " echo ", " icrnl "] {
+            assert!(screen.contains(mode), "after {at} bytes: {mode} in {screen}");
+        }
+        assert!(
+            !terminal.look(|screen| screen.alternate_screen() || screen.hide_cursor()),
+            "after {at} bytes"
+        );
+        assert_nothing_is_left(&terminal.raw());
     }
 }
 

@@ -6,7 +6,7 @@ use chat_server::config::{Values, args};
 use chat_server::listener::{Drain, DrainHandle};
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,8 +28,13 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these settings besides the ones that make it quick.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (address, running) = serve(dir.path(), "127.0.0.1:0").await;
+        let (address, running) = serve(dir.path(), "127.0.0.1:0", settings).await;
         Self { address, dir, running: Some(running) }
     }
 
@@ -44,19 +49,24 @@ impl TestServer {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        let (_, running) = serve(self.dir.path(), &self.address.to_string()).await;
+        let (_, running) = serve(self.dir.path(), &self.address.to_string(), &[]).await;
         self.running = Some(running);
     }
 }
 
-async fn serve(data: &Path, listen: &str) -> (SocketAddr, (DrainHandle, JoinHandle<()>)) {
-    let settings = [
+async fn serve(
+    data: &Path,
+    listen: &str,
+    more: &[(&str, &str)],
+) -> (SocketAddr, (DrainHandle, JoinHandle<()>)) {
+    let mut settings = vec![
         ("CHAT_LISTEN", listen),
         ("CHAT_DATA_DIR", data.to_str().unwrap()),
         ("CHAT_PBKDF2_ITERATIONS", "10"),
         ("CHAT_RATE_LIMITS", "off"),
         ("CHAT_DISK_RESERVE_MB", "0"),
     ];
+    settings.extend(more);
     let mut values = Values::default();
     values.flags(&args(clap::Command::new("test")).get_matches_from(["test"]));
     values.environment(|name| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
@@ -69,6 +79,8 @@ async fn serve(data: &Path, listen: &str) -> (SocketAddr, (DrainHandle, JoinHand
 /// Somebody's home, from which they run the program.
 pub(crate) struct Person {
     pub(crate) home: TempDir,
+    /// Certificates that are trusted instead of the system's.
+    trusted: Option<PathBuf>,
 }
 
 /// How a command ended.
@@ -95,7 +107,12 @@ impl Done {
 
 impl Person {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), trusted: None }
+    }
+
+    /// On a machine that trusts who signed with these certificates (PEM), and nobody else.
+    pub(crate) fn trusting(certificates: &Path) -> Self {
+        Self { trusted: Some(certificates.to_owned()), ..Self::new() }
     }
 
     /// With an account.
@@ -122,6 +139,9 @@ impl Person {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if let Some(trusted) = &self.trusted {
+            command.env("SSL_CERT_FILE", trusted).env_remove("SSL_CERT_DIR");
+        }
         command
     }
 
@@ -163,18 +183,49 @@ impl Person {
     pub(crate) fn tail(&self, arguments: &[&str]) -> Tail {
         let mut child = self.command(&[&["tail"], arguments].concat()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Tail { _child: child, lines }
+        Tail { child, lines }
+    }
+
+    /// Follows a group, and has heard of the first message that was sent there from here.
+    pub(crate) async fn follows(&self, group: &str) -> (Tail, String) {
+        let mut tail = self.tail(&[group]);
+        let sending = async {
+            // It cannot be seen from outside when it begins to hear.
+            loop {
+                self.ok(&["send", group, "does it hear?"]).await;
+            }
+        };
+        tokio::select! {
+            () = sending => unreachable!("it is sent without end"),
+            line = tail.line() => (tail, line),
+        }
     }
 }
 
 /// The program, following.
 pub(crate) struct Tail {
     /// Ends with this.
-    _child: Child,
+    child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Tail {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// The next line that it complains with.
+    pub(crate) async fn error(&mut self) -> String {
+        let mut line = String::new();
+        let reading = async {
+            let mut errors = BufReader::new(self.child.stderr.take().unwrap());
+            errors.read_line(&mut line).await.unwrap()
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("a line in time");
+        line
+    }
+
     /// The next line.
     pub(crate) async fn line(&mut self) -> String {
         let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;

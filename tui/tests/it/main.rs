@@ -11,3 +11,5 @@ mod cursors;
 mod harness;
 mod oneshot;
 mod plain;
+mod secrets;
+mod tls;
