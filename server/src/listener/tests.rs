@@ -1,5 +1,6 @@
 //! The listener with real sockets: what cuts a connection, what a request meets, how it all stops.
 
+mod ends;
 mod https;
 mod times;
 mod upgrade;

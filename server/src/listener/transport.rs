@@ -3,13 +3,21 @@
 use super::pace::Pace;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
+
+/// How long, and for how many bytes, is read on after the last answer. Whoever is still sending, a body that is too
+/// large, would have its connection reset otherwise, and the reset may overtake the answer.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 4 << 20;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -79,15 +87,22 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// A transport while HTTP is spoken on it: tells [`Pace`] when bytes move.
+/// A transport while HTTP is spoken on it: tells [`Pace`] when bytes move, and ends it so that the last answer arrives.
 pub(super) struct Paced {
     transport: Transport,
     pace: Arc<Pace>,
+    lingering: Option<Lingering>,
+}
+
+/// What is still read of a connection on which nothing more is written.
+struct Lingering {
+    left: usize,
+    end: Pin<Box<Sleep>>,
 }
 
 impl Paced {
     pub(super) fn new(transport: Transport, pace: Arc<Pace>) -> Self {
-        Self { transport, pace }
+        Self { transport, pace, lingering: None }
     }
 }
 
@@ -131,8 +146,26 @@ impl AsyncWrite for Paced {
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { transport, lingering, .. } = self.get_mut();
+        let mut transport = Pin::new(transport);
+        let Lingering { left, end } = match lingering {
+            Some(lingering) => lingering,
+            none => {
+                ready!(transport.as_mut().poll_shutdown(cx))?;
+                none.insert(Lingering { left: LINGER_BYTES, end: Box::pin(sleep(LINGER)) })
+            }
+        };
+        let mut piece = [0; 4096];
+        while *left > 0 && end.as_mut().poll(cx).is_pending() {
+            let mut piece = ReadBuf::new(&mut piece);
+            // Whatever ends it, the last answer is gone.
+            match ready!(transport.as_mut().poll_read(cx, &mut piece)) {
+                Ok(()) if !piece.filled().is_empty() => *left = left.saturating_sub(piece.filled().len()),
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
