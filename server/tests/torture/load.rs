@@ -16,11 +16,20 @@ const RECENT: usize = 40;
 const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
 /// People that texts name; one of them is nobody.
 const NAMED: [&str; 6] = ["alice", "bob", "carol", "dave", "mallory", "nobody-here"];
-/// Acknowledgements between two changes of membership.
-const PAUSE: u64 = 2;
 
 /// The next thing that a device asks for; nothing where it is in no conversation.
 pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
+    let turn = chance.below(100);
+    next_of(turn, chance, user, replica)
+}
+
+/// The same for somebody who mostly sends.
+pub(crate) fn next_send(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
+    let turn = if chance.one_in(3) { chance.below(100) } else { 99 };
+    next_of(turn, chance, user, replica)
+}
+
+fn next_of(turn: usize, chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
     let ids: Vec<i64> = replica.rooms.keys().copied().collect();
     let conversation = *chance.pick(&ids)?;
     let room = &replica.rooms[&conversation];
@@ -28,7 +37,6 @@ pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option
     let mine: Vec<&Message> = recent.iter().filter(|m| m.sender.username.as_str() == user).copied().collect();
     let id = chance.send_id();
     let conversation_id = ConversationId::new(conversation).ok()?;
-    let turn = chance.below(100);
     Some(match turn {
         0..14 if !mine.is_empty() => {
             let seq = chance.pick(&mine)?.seq;
@@ -136,8 +144,14 @@ fn step(
     (Step { by, method, path, decides }, body)
 }
 
-/// Lets people come and go as long as there is load.
-pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Groups, mut chance: Chance) {
+/// Lets people come and go as long as there is load, once in so many acknowledgements.
+pub(crate) async fn visits(
+    shared: Arc<Shared>,
+    people: Vec<Login>,
+    groups: Groups,
+    pause: u64,
+    mut chance: Chance,
+) {
     let mut phase = shared.phases();
     loop {
         match phase.wait_for(|phase| *phase != Phase::Settle).await.map(|phase| *phase) {
@@ -162,7 +176,7 @@ pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Grou
         visit(&shared, at, &people[step.by], step, body).await;
         shared.change(|record| record.visiting = false);
         let before = shared.record().acked;
-        shared.until(|record| record.acked >= before + PAUSE || shared.phase() != Phase::Load).await;
+        shared.until(|record| record.acked >= before + pause || shared.phase() != Phase::Load).await;
     }
 }
 
@@ -178,6 +192,7 @@ async fn visit(shared: &Shared, at: SocketAddr, by: &Login, step: Step, body: Va
     shared.change(|record| match (status, step.decides) {
         (200..300, Some((name, group, inside))) => {
             record.model.inside.insert((name, group), Some(inside));
+            record.model.count("comings and goings");
         }
         (200..300, None) => {
             record.model.read(&by.name, 1, value["read_seq"].as_i64().unwrap_or(0));

@@ -4,6 +4,7 @@ mod disk;
 mod doors;
 mod hostile;
 mod logins;
+mod moments;
 mod network;
 mod process;
 
@@ -33,4 +34,12 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "descriptors", run: |world| Box::pin(hostile::descriptors(world)) },
     Fault { name: "doors", run: |world| Box::pin(doors::doors(world)) },
     Fault { name: "logins", run: |world| Box::pin(logins::logins(world)) },
+];
+
+/// `kill -9` at every kind of moment.
+pub(crate) const KILLS: &[Fault] = &[
+    Fault { name: "kill", run: |world| Box::pin(process::kill(world)) },
+    Fault { name: "kill_in_commit", run: |world| Box::pin(moments::in_commit(world)) },
+    Fault { name: "kill_in_checkpoint", run: |world| Box::pin(moments::in_checkpoint(world)) },
+    Fault { name: "kill_in_start", run: |world| Box::pin(moments::in_start(world)) },
 ];
