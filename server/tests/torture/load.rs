@@ -14,24 +14,38 @@ use std::sync::Arc;
 /// How far back the newest messages go that are answered, edited, reacted to.
 const RECENT: usize = 40;
 const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
+/// Of a hundred things that are asked for, those from here on are sends.
+const SEND: usize = 45;
 /// People that texts name; one of them is nobody.
 const NAMED: [&str; 6] = ["alice", "bob", "carol", "dave", "mallory", "nobody-here"];
 
 /// The next thing that a device asks for; nothing where it is in no conversation.
 pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
-    let turn = chance.below(100);
-    next_of(turn, chance, user, replica)
+    let (conversation, turn) = (any_room(chance, replica)?, chance.below(100));
+    next_in(conversation, turn, chance, user, replica)
 }
 
-/// The same for somebody who mostly sends.
+/// The same for somebody who mostly sends, and mostly to the newest conversation.
 pub(crate) fn next_send(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
-    let turn = if chance.one_in(3) { chance.below(100) } else { 99 };
-    next_of(turn, chance, user, replica)
+    let newest = *replica.rooms.keys().next_back()?;
+    let conversation = if chance.one_in(5) { any_room(chance, replica)? } else { newest };
+    let turn = if chance.one_in(3) { chance.below(100) } else { SEND };
+    next_in(conversation, turn, chance, user, replica)
 }
 
-fn next_of(turn: usize, chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
+fn any_room(chance: &mut Chance, replica: &Replica) -> Option<i64> {
     let ids: Vec<i64> = replica.rooms.keys().copied().collect();
-    let conversation = *chance.pick(&ids)?;
+    chance.pick(&ids).copied()
+}
+
+/// `turn`: what it is, of a hundred.
+fn next_in(
+    conversation: i64,
+    turn: usize,
+    chance: &mut Chance,
+    user: &str,
+    replica: &Replica,
+) -> Option<ClientFrame> {
     let room = &replica.rooms[&conversation];
     let recent: Vec<&Message> = room.messages.values().rev().take(RECENT).filter(|m| is_text(m)).collect();
     let mine: Vec<&Message> = recent.iter().filter(|m| m.sender.username.as_str() == user).copied().collect();
@@ -52,7 +66,7 @@ fn next_of(turn: usize, chance: &mut Chance, user: &str, replica: &Replica) -> O
             conversation_id,
             seq: Seq::new(chance.below(room.cursor as usize) as i64).ok()?,
         },
-        42..45 => ClientFrame::Typing { conversation_id },
+        42..SEND => ClientFrame::Typing { conversation_id },
         _ => {
             let parent = chance.one_in(4).then(|| chance.pick(&recent).map(|m| m.seq)).flatten();
             let body = body(chance, &id.to_string())?;

@@ -23,7 +23,7 @@ pub(crate) struct Size {
 }
 
 /// One world has a large database and a long conversation; the others are of moderate size, so that there are many.
-const LARGE: Size = Size { kills: 60, acked: 240_000 };
+const LARGE: Size = Size { kills: 60, acked: 180_000 };
 const MODERATE: Size = Size { kills: 50, acked: 60_000 };
 /// Among the ordinary tests.
 pub(crate) const SHORT: Size = Size { kills: 8, acked: 3_000 };
