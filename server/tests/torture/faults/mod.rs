@@ -19,9 +19,11 @@ pub(crate) struct Fault {
     pub(crate) run: for<'a> fn(&'a mut World) -> Running<'a>,
 }
 
+const KILL: Fault = Fault { name: "kill", run: |world| Box::pin(process::kill(world)) };
+
 /// Every fault.
 pub(crate) const FAULTS: &[Fault] = &[
-    Fault { name: "kill", run: |world| Box::pin(process::kill(world)) },
+    KILL,
     Fault { name: "stop", run: |world| Box::pin(process::stop(world)) },
     Fault { name: "locked", run: |world| Box::pin(disk::locked(world)) },
     Fault { name: "full", run: |world| Box::pin(disk::full(world)) },
@@ -36,10 +38,12 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "logins", run: |world| Box::pin(logins::logins(world)) },
 ];
 
-/// `kill -9` at every kind of moment.
+/// `kill -9` at every kind of moment; every second one at a moment that nobody chose.
 pub(crate) const KILLS: &[Fault] = &[
-    Fault { name: "kill", run: |world| Box::pin(process::kill(world)) },
+    KILL,
     Fault { name: "kill_in_commit", run: |world| Box::pin(moments::in_commit(world)) },
-    Fault { name: "kill_in_checkpoint", run: |world| Box::pin(moments::in_checkpoint(world)) },
+    KILL,
     Fault { name: "kill_in_start", run: |world| Box::pin(moments::in_start(world)) },
+    KILL,
+    Fault { name: "kill_in_checkpoint", run: |world| Box::pin(moments::in_checkpoint(world)) },
 ];
