@@ -64,7 +64,7 @@ impl History {
     }
 
     /// Nobody will ask for it. What was kept of an earlier failure stays.
-    pub(crate) fn drop_file(&self) {
+    pub(crate) fn discard(&self) {
         let _ = fs::remove_file(self.dir.join(RUNNING));
         let _ = fs::remove_dir(&self.dir);
     }

@@ -290,7 +290,7 @@ impl World {
         }
         let found = std::mem::take(&mut self.shared.record().history.violations);
         if found.is_empty() {
-            self.shared.record().history.drop_file();
+            self.shared.record().history.discard();
             return Ok(());
         }
         Err((found, self.keep()))
