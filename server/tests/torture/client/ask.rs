@@ -9,7 +9,7 @@ use chat_shared::frame::ClientFrame;
 /// How many of the answered ones are asked again after a break: the newest, which are the most at risk, and some by
 /// lot.
 const NEWEST: usize = 3;
-const BY_LOT: usize = 3;
+const BY_LOT: usize = 8;
 
 /// What was asked for and is not answered.
 pub(super) struct Open {
