@@ -176,7 +176,8 @@ fn replica(fresh: &Fresh, record: &Record) -> Vec<String> {
     for device in &record.devices {
         for (id, held) in &device.replica.rooms {
             let Some(room) = fresh.rooms.get(id) else { continue };
-            for seq in room.messages.keys().chain(held.messages.keys().map(|seq| seq as &i64)) {
+            let held_only = held.messages.keys().filter(|seq| !room.messages.contains_key(seq));
+            for seq in room.messages.keys().chain(held_only) {
                 let mine = held.messages.get(seq).and_then(|message| serde_json::to_value(message).ok());
                 if mine.as_ref() != room.messages.get(seq) {
                     wrong.push(format!(
@@ -195,15 +196,20 @@ fn replica(fresh: &Fresh, record: &Record) -> Vec<String> {
 fn members(fresh: &Fresh, record: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
     for (id, room) in fresh.rooms.iter().filter(|(_, room)| !room.direct) {
-        let mut told: HashMap<&str, bool> = HashMap::new();
-        for (seq, name, inside) in &room.comings {
-            // Nobody comes who is there, and nobody goes who is not.
-            if told.insert(name, *inside).unwrap_or(false) == *inside {
-                wrong.push(format!("{id}: the notice {seq} makes {name} what they were: {inside}"));
+        let mut told = HashSet::new();
+        for (name, comings) in &room.comings {
+            let mut before = false;
+            for (seq, inside) in comings {
+                // Nobody comes who is there, and nobody goes who is not.
+                if before == *inside {
+                    wrong.push(format!("{id}: the notice {seq} makes {name} what they were: {inside}"));
+                }
+                before = *inside;
+            }
+            if before {
+                told.insert(name.clone());
             }
         }
-        let told: HashSet<String> =
-            told.into_iter().filter(|(_, inside)| *inside).map(|(name, _)| name.to_owned()).collect();
         if told != room.members {
             wrong.push(format!("{id}: the notices say {told:?}, the list {:?}", room.members));
         }

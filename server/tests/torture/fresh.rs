@@ -27,8 +27,8 @@ pub(crate) struct FreshRoom {
     pub(crate) order: Vec<i64>,
     pub(crate) head: i64,
     pub(crate) members: HashSet<String>,
-    /// Who came and went, by the seq of the notice that tells of it.
-    pub(crate) comings: Vec<(i64, String, bool)>,
+    /// Who came and went: by name, and by the seq of the notice that tells of it.
+    pub(crate) comings: HashMap<String, BTreeMap<i64, bool>>,
 }
 
 impl Fresh {
@@ -67,7 +67,7 @@ impl FreshRoom {
             order: Vec::new(),
             head: 0,
             members: HashSet::new(),
-            comings: Vec::new(),
+            comings: HashMap::new(),
         };
         let mut after = 0;
         loop {
@@ -98,7 +98,7 @@ impl FreshRoom {
             Some("left" | "removed") => ("user", false),
             _ => return,
         };
-        self.comings.push((seq, text(event, who), inside));
+        self.comings.entry(text(event, who)).or_default().insert(seq, inside);
     }
 
     /// Was this user a member when this rev was made?
@@ -106,8 +106,8 @@ impl FreshRoom {
         if self.direct {
             return self.members.contains(user);
         }
-        let before = self.comings.iter().rev().find(|(seq, name, _)| *seq <= rev && name == user);
-        before.is_some_and(|(_, _, inside)| *inside)
+        let comings = self.comings.get(user);
+        comings.and_then(|comings| comings.range(..=rev).next_back()).is_some_and(|(_, inside)| *inside)
     }
 }
 

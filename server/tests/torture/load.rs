@@ -14,21 +14,43 @@ use std::sync::Arc;
 /// How far back the newest messages go that are answered, edited, reacted to.
 const RECENT: usize = 40;
 const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
+/// Of a hundred things that are asked for, those from here on are sends.
+const SEND: usize = 45;
 /// People that texts name; one of them is nobody.
 const NAMED: [&str; 6] = ["alice", "bob", "carol", "dave", "mallory", "nobody-here"];
-/// Acknowledgements between two changes of membership.
-const PAUSE: u64 = 2;
 
 /// The next thing that a device asks for; nothing where it is in no conversation.
 pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
+    let (conversation, turn) = (any_room(chance, replica)?, chance.below(100));
+    next_in(conversation, turn, chance, user, replica)
+}
+
+/// The same for somebody who mostly sends, and mostly to the newest conversation.
+pub(crate) fn next_send(chance: &mut Chance, user: &str, replica: &Replica) -> Option<ClientFrame> {
+    let newest = *replica.rooms.keys().next_back()?;
+    let conversation = if chance.one_in(5) { any_room(chance, replica)? } else { newest };
+    let turn = if chance.one_in(3) { chance.below(100) } else { SEND };
+    next_in(conversation, turn, chance, user, replica)
+}
+
+fn any_room(chance: &mut Chance, replica: &Replica) -> Option<i64> {
     let ids: Vec<i64> = replica.rooms.keys().copied().collect();
-    let conversation = *chance.pick(&ids)?;
+    chance.pick(&ids).copied()
+}
+
+/// `turn`: what it is, of a hundred.
+fn next_in(
+    conversation: i64,
+    turn: usize,
+    chance: &mut Chance,
+    user: &str,
+    replica: &Replica,
+) -> Option<ClientFrame> {
     let room = &replica.rooms[&conversation];
     let recent: Vec<&Message> = room.messages.values().rev().take(RECENT).filter(|m| is_text(m)).collect();
     let mine: Vec<&Message> = recent.iter().filter(|m| m.sender.username.as_str() == user).copied().collect();
     let id = chance.send_id();
     let conversation_id = ConversationId::new(conversation).ok()?;
-    let turn = chance.below(100);
     Some(match turn {
         0..14 if !mine.is_empty() => {
             let seq = chance.pick(&mine)?.seq;
@@ -44,7 +66,7 @@ pub(crate) fn next(chance: &mut Chance, user: &str, replica: &Replica) -> Option
             conversation_id,
             seq: Seq::new(chance.below(room.cursor as usize) as i64).ok()?,
         },
-        42..45 => ClientFrame::Typing { conversation_id },
+        42..SEND => ClientFrame::Typing { conversation_id },
         _ => {
             let parent = chance.one_in(4).then(|| chance.pick(&recent).map(|m| m.seq)).flatten();
             let body = body(chance, &id.to_string())?;
@@ -136,8 +158,14 @@ fn step(
     (Step { by, method, path, decides }, body)
 }
 
-/// Lets people come and go as long as there is load.
-pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Groups, mut chance: Chance) {
+/// Lets people come and go as long as there is load, once in so many acknowledgements.
+pub(crate) async fn visits(
+    shared: Arc<Shared>,
+    people: Vec<Login>,
+    groups: Groups,
+    pause: u64,
+    mut chance: Chance,
+) {
     let mut phase = shared.phases();
     loop {
         match phase.wait_for(|phase| *phase != Phase::Settle).await.map(|phase| *phase) {
@@ -162,7 +190,7 @@ pub(crate) async fn visits(shared: Arc<Shared>, people: Vec<Login>, groups: Grou
         visit(&shared, at, &people[step.by], step, body).await;
         shared.change(|record| record.visiting = false);
         let before = shared.record().acked;
-        shared.until(|record| record.acked >= before + PAUSE || shared.phase() != Phase::Load).await;
+        shared.until(|record| record.acked >= before + pause || shared.phase() != Phase::Load).await;
     }
 }
 
@@ -178,6 +206,7 @@ async fn visit(shared: &Shared, at: SocketAddr, by: &Login, step: Step, body: Va
     shared.change(|record| match (status, step.decides) {
         (200..300, Some((name, group, inside))) => {
             record.model.inside.insert((name, group), Some(inside));
+            record.model.count("comings and goings");
         }
         (200..300, None) => {
             record.model.read(&by.name, 1, value["read_seq"].as_i64().unwrap_or(0));

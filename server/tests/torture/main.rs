@@ -3,7 +3,8 @@
 //!
 //! In the ordinary run a short form does each fault once. `CHAT_TORTURE=long` goes on for as long as
 //! `CHAT_TORTURE_SECONDS` says; `CHAT_TORTURE=<fault>` does one fault alone, again and again for that
-//! long; `CHAT_TORTURE=planted` plants bugs in the server and says which were found. What is drawn by lot comes
+//! long; `CHAT_TORTURE=record` goes on until the server was killed a thousand times under a million messages;
+//! `CHAT_TORTURE=planted` plants bugs in the server and says which were found. What is drawn by lot comes
 //! from `CHAT_TORTURE_SEED`. The history of a run that failed is kept in `target/torture/<seed>`.
 
 #![allow(
@@ -26,6 +27,7 @@ mod planted;
 mod power;
 mod proxy;
 mod raw;
+mod record;
 mod report;
 mod server;
 mod shared;
@@ -54,7 +56,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 fn plan(seed: u64, load: u64) -> Plan {
-    Plan { seed, load, patience: PATIENCE, planted: None }
+    Plan { seed, load, patience: PATIENCE, writers: 0, planted: None }
 }
 
 /// What a campaign found, after which fault, and where its history is.
@@ -73,20 +75,14 @@ async fn campaign(plan: &Plan, faults: &[&Fault], figures: &mut Figures) -> Resu
             return Err(Failure { after: fault.name, found, kept: world.keep() });
         }
     }
-    figures.worlds += 1;
-    let shared = world.shared.clone();
-    let log = world.place.log.clone();
-    let found = world.end().await;
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(Failure { after: "the end", found, kept: shared.record().history.keep(plan.seed, &log) })
+    figures.add_world(&world.shared.record().model.counts);
+    world.end().await.map_err(|(found, kept)| Failure { after: "the end", found, kept })
 }
 
-/// The same, insisting.
-async fn must_hold(plan: &Plan, faults: &[&Fault], figures: &mut Figures) {
-    if let Err(Failure { after, found, kept }) = campaign(plan, faults, figures).await {
-        let (first, seed) = (&found[0], plan.seed);
+/// Every promise was kept.
+fn insist(seed: u64, outcome: Result<(), Failure>) {
+    if let Err(Failure { after, found, kept }) = outcome {
+        let first = &found[0];
         let (check, what, kept) = (first.check, &first.what, kept.display());
         panic!("{check} after {after} (seed {seed}): {what}\nThe history is in {kept}.\n{found:#?}");
     }
@@ -108,16 +104,22 @@ async fn what_is_promised_holds_whatever_is_done_to_the_server() {
     if mode == "planted" {
         return planted::all(seed).await;
     }
+    let until = setting("CHAT_TORTURE_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     if mode.is_empty() {
-        must_hold(&plan(seed, LOAD), &drawn(seed, KILLS), &mut figures).await;
+        insist(seed, campaign(&plan(seed, LOAD), &drawn(seed, KILLS), &mut figures).await);
+        insist(seed, record::world(seed, &record::SHORT, &mut figures).await);
+    } else if mode == "record" {
+        record::all(seed, until, &mut figures).await;
     } else {
         let alone: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name == mode).collect();
         assert!(mode == "long" || !alone.is_empty(), "CHAT_TORTURE={mode}: no such fault");
-        let until = Instant::now() + Duration::from_secs(setting("CHAT_TORTURE_SECONDS").unwrap_or(0));
         for seed in seed.. {
             let faults = if alone.is_empty() { drawn(seed, LONG_KILLS) } else { alone.clone() };
-            must_hold(&plan(seed, LONG_LOAD), &faults, &mut figures).await;
-            if Instant::now() >= until {
+            insist(seed, campaign(&plan(seed, LONG_LOAD), &faults, &mut figures).await);
+            if alone.is_empty() {
+                insist(seed, record::world(seed, &record::SHORT, &mut figures).await);
+            }
+            if until.is_none_or(|until| Instant::now() >= until) {
                 break;
             }
         }

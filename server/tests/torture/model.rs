@@ -44,6 +44,8 @@ pub(crate) struct Model {
     pub(crate) reads: HashMap<(String, i64), i64>,
     /// The last change of membership that was acknowledged, by user and group: inside? In doubt: none.
     pub(crate) inside: HashMap<(String, i64), Option<bool>>,
+    /// How much was acknowledged, by kind; what was acknowledged again counts once.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 
 /// The id by which a frame is answered.
@@ -80,6 +82,7 @@ impl Model {
                         .then_some(())
                         .ok_or_else(|| ("first_answer", format!("{id}: {before:?}, then {place:?}")));
                 }
+                self.count("messages");
                 self.take_rev(place, &id)?;
                 // Others may have heard of it first, and changed it.
                 let text = self.texts.entry(place).or_default();
@@ -98,18 +101,21 @@ impl Model {
                         .then_some(())
                         .ok_or_else(|| ("first_answer", format!("{id}: {before:?}, then {rev}")));
                 }
+                self.count("edits");
                 self.take_rev((place.0, rev), &id)?;
                 self.texts.entry(place).or_default().bodies.insert(rev, body.as_str().to_owned());
                 Ok(())
             }
             ClientFrame::Delete { conversation_id, seq: at, .. } => {
                 self.text(*conversation_id, *at).deleted = true;
+                self.count("deletions");
                 Ok(())
             }
             ClientFrame::React { conversation_id, seq: at, emoji, on, .. } => {
                 self.text(*conversation_id, *at)
                     .reactions
                     .insert((user.to_owned(), emoji.to_string()), Some(*on));
+                self.count("reactions");
                 Ok(())
             }
             _ => Ok(()),
@@ -135,6 +141,10 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    pub(crate) fn count(&mut self, kind: &'static str) {
+        *self.counts.entry(kind).or_default() += 1;
     }
 
     fn text(&mut self, conversation: ConversationId, seq: Seq) -> &mut Text {

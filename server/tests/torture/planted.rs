@@ -70,7 +70,13 @@ async fn find(bug: Bug, seed: u64) -> Option<(String, &'static str)> {
         faults.extend(FAULTS.iter().filter(|fault| named.contains(&fault.name)));
     }
     Chance::new(seed, bug.name()).shuffle(&mut faults);
-    let plan = Plan { seed, load: crate::LOAD, patience: PATIENCE, planted: Some(bug.name().to_owned()) };
+    let plan = Plan {
+        seed,
+        load: crate::LOAD,
+        patience: PATIENCE,
+        writers: 0,
+        planted: Some(bug.name().to_owned()),
+    };
     let mut figures = Figures::default();
     let run = AssertUnwindSafe(campaign(&plan, &faults, &mut figures)).catch_unwind();
     match run.await {

@@ -1,8 +1,9 @@
-//! What happened, as lines of JSON; what was found wrong; and the figures.
+//! What happened, as lines of JSON in a file; what was found wrong; and the figures.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,23 +18,33 @@ pub(crate) struct Violation {
     pub(crate) what: String,
 }
 
-/// The history of one world: what was asked, answered and told, in the order in which it was seen.
+/// The history of one world: what was asked, answered and told, in the order in which it was seen. It is written as
+/// it goes, so that a long run needs no memory for it, and remains only if the world fails.
 pub(crate) struct History {
     begun: Instant,
-    lines: Vec<String>,
+    dir: PathBuf,
+    lines: BufWriter<File>,
     pub(crate) violations: Vec<Violation>,
 }
 
+/// A history that goes on, and one of a world that failed.
+const RUNNING: &str = "running.jsonl";
+const KEPT: &str = "history.jsonl";
+
 impl History {
-    pub(crate) fn new() -> Self {
-        Self { begun: Instant::now(), lines: Vec::new(), violations: Vec::new() }
+    /// `name`: of its directory in `target/torture`.
+    pub(crate) fn new(name: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("torture").join(name);
+        fs::create_dir_all(&dir).unwrap();
+        let lines = BufWriter::new(File::create(dir.join(RUNNING)).unwrap());
+        Self { begun: Instant::now(), dir, lines, violations: Vec::new() }
     }
 
     /// Notes a fact. `way`: asked, told, done, broke.
     pub(crate) fn note(&mut self, who: &str, way: &str, mut what: Value) {
         shorten(&mut what);
         let line = json!({"ms": self.begun.elapsed().as_millis() as u64, "who": who, way: what});
-        self.lines.push(line.to_string());
+        writeln!(self.lines, "{line}").unwrap();
     }
 
     pub(crate) fn violate(&mut self, check: &'static str, what: String) {
@@ -41,16 +52,21 @@ impl History {
         self.violations.push(Violation { check, what });
     }
 
-    /// Keeps the history of a run that failed; where.
-    pub(crate) fn keep(&self, seed: u64, log: &Path) -> PathBuf {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("torture").join(seed.to_string());
-        let kept = fs::create_dir_all(&dir)
-            .and_then(|()| fs::write(dir.join("history.jsonl"), self.lines.join("\n")))
-            .and_then(|()| fs::copy(log, dir.join("server.log")));
+    /// Keeps the history of a world that failed; where.
+    pub(crate) fn keep(&mut self, log: &Path) -> PathBuf {
+        let kept = (self.lines.flush())
+            .and_then(|()| fs::rename(self.dir.join(RUNNING), self.dir.join(KEPT)))
+            .and_then(|()| fs::copy(log, self.dir.join("server.log")));
         if let Err(error) = kept {
             eprintln!("The history could not be kept: {error}");
         }
-        dir
+        self.dir.clone()
+    }
+
+    /// Nobody will ask for it. What was kept of an earlier failure stays.
+    pub(crate) fn discard(&self) {
+        let _ = fs::remove_file(self.dir.join(RUNNING));
+        let _ = fs::remove_dir(&self.dir);
     }
 }
 
@@ -70,7 +86,9 @@ fn shorten(value: &mut Value) {
 #[derive(Default)]
 pub(crate) struct Figures {
     faults: BTreeMap<&'static str, Row>,
-    pub(crate) worlds: u64,
+    worlds: u64,
+    /// How much was acknowledged, by kind.
+    counts: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Default)]
@@ -93,6 +111,23 @@ impl Figures {
         }
     }
 
+    /// A world came to its end.
+    pub(crate) fn add_world(&mut self, counts: &BTreeMap<&'static str, u64>) {
+        self.worlds += 1;
+        for (kind, count) in counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+    }
+
+    pub(crate) fn kills(&self) -> u64 {
+        self.faults.values().map(|row| row.kills).sum()
+    }
+
+    /// How much of this kind was acknowledged in the worlds that came to their end.
+    pub(crate) fn count(&self, kind: &str) -> u64 {
+        self.counts.get(kind).copied().unwrap_or(0)
+    }
+
     /// As a table, for people and for the documentation.
     pub(crate) fn table(&self) -> String {
         let mut text = String::from("| fault | times | kills | acked | lost | twice | rev gaps | other |\n");
@@ -107,6 +142,8 @@ impl Figures {
             sum.iter_mut().zip(cells).for_each(|(sum, cell)| *sum += cell);
         }
         push_row(&mut text, "all", sum);
+        let counts: Vec<String> = self.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        text.push_str(&format!("\nWorlds: {}. Acknowledged: {}.\n", self.worlds, counts.join(", ")));
         text
     }
 }

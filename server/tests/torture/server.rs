@@ -74,6 +74,24 @@ impl Place {
     }
 }
 
+/// The program, from its start until it listens.
+pub(crate) struct Starting(Child);
+
+impl Starting {
+    /// Starts it on a free port.
+    pub(crate) fn spawn(place: &Place) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(&place.log).unwrap();
+        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+        Self(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap())
+    }
+
+    /// `kill -9`
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// The program, running.
 pub(crate) struct Server {
     child: Child,
@@ -83,9 +101,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on a free port and waits until it listens.
     pub(crate) fn start(place: &Place) -> Self {
-        let log = OpenOptions::new().create(true).append(true).open(&place.log).unwrap();
-        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let Starting(mut child) = Starting::spawn(place);
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("Next: ") {

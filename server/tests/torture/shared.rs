@@ -96,13 +96,13 @@ impl Room {
 }
 
 impl Shared {
-    pub(crate) fn new(patience: Duration) -> Self {
+    pub(crate) fn new(patience: Duration, history: History) -> Self {
         Self {
             address: watch::Sender::new(None),
             phase: watch::Sender::new(Phase::Settle),
             patience,
             record: Mutex::new(Record {
-                history: History::new(),
+                history,
                 model: Model::default(),
                 devices: Vec::new(),
                 lost: HashMap::new(),

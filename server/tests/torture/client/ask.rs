@@ -1,16 +1,15 @@
 //! What a device asks for: each thing until it is answered, over as many connections as that takes.
 
-use super::{Device, Left, Socket};
-use crate::load;
+use super::Device;
 use crate::model::id_of;
 use crate::shared::Phase;
+use chat_shared::ErrorCode;
 use chat_shared::frame::ClientFrame;
-use chat_shared::{ConversationId, ErrorCode};
-use futures_util::SinkExt as _;
-use tokio_tungstenite::tungstenite::Message as Packet;
 
-/// Unanswered at once: enough that several share a transaction, few enough that changes meet each other.
-const OPEN: usize = 8;
+/// How many of the answered ones are asked again after a break: the newest, which are the most at risk, and some by
+/// lot.
+const NEWEST: usize = 3;
+const BY_LOT: usize = 8;
 
 /// What was asked for and is not answered.
 pub(super) struct Open {
@@ -26,19 +25,19 @@ pub(super) struct Open {
 }
 
 impl Device {
-    pub(super) fn acked(&mut self, id: &str, conversation: ConversationId, seq: i64, rev: i64) {
+    pub(super) fn acked(&mut self, id: &str, conversation: i64, seq: i64, rev: i64) {
         let found = self.open.iter().position(|open| id_of(&open.frame).as_deref() == Some(id));
         let frame = match (found, self.repeated.remove(id)) {
             (Some(at), _) => {
                 let open = self.open.remove(at);
                 if open.first == self.connection {
-                    self.check_order(&open, conversation.get(), seq);
+                    self.check_order(&open, conversation, seq);
                 }
                 open.frame
             }
             (None, Some(frame)) => frame,
             (None, None) => {
-                self.shared.violate("answers", format!("{}: an ack of {id}, which is not open", self.name));
+                self.violate("answers", &format!("an ack of {id}, which is not open"));
                 return;
             }
         };
@@ -65,7 +64,8 @@ impl Device {
         let later = placed.range(open.turn..).next().is_some_and(|(_, after)| *after <= seq);
         placed.insert(open.turn, seq);
         if earlier || later {
-            self.shared.violate("in_order", format!("{}: {seq} of {conversation}: {placed:?}", self.name));
+            let what = format!("{seq} of {conversation}: {placed:?}");
+            self.violate("in_order", &what);
         }
     }
 
@@ -74,7 +74,7 @@ impl Device {
         let Some(at) = found.filter(|_| id.is_some()) else {
             let known = id.is_none_or(|id| self.repeated.remove(id).is_some());
             if !known || code == ErrorCode::Internal {
-                self.shared.violate("answers", format!("{}: {code:?} to {id:?}: {detail}", self.name));
+                self.violate("answers", &format!("{code:?} to {id:?}: {detail}"));
             }
             return;
         };
@@ -84,7 +84,7 @@ impl Device {
             return;
         }
         if code == ErrorCode::Internal || code == ErrorCode::InvalidRequest {
-            self.shared.violate("answers", format!("{}: {code:?}: {detail}", self.name));
+            self.violate("answers", &format!("{code:?}: {detail}"));
         }
         let open = self.open.remove(at);
         let left = self.open.len();
@@ -94,16 +94,10 @@ impl Device {
         });
     }
 
-    async fn ask(&self, socket: &mut Socket, frame: &ClientFrame) -> Result<(), Left> {
-        let text = frame.to_json();
-        let value = serde_json::from_str(&text).unwrap_or_default();
-        self.shared.note(&format!("{}#{}", self.name, self.connection), "asked", value);
-        socket.send(Packet::text(text)).await.map_err(|_| Left)
-    }
-
     /// After a break: everything that is open once more, and some of what was answered.
-    pub(super) async fn ask_again(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        let lost = self.writes.then(|| self.shared.record().lost.remove(&self.login.name)).flatten();
+    pub(super) fn again(&mut self) -> Vec<ClientFrame> {
+        let writes = self.habits.open > 0;
+        let lost = writes.then(|| self.shared.record().lost.remove(&self.login.name)).flatten();
         self.open.extend(lost.into_iter().flatten().map(|frame| Open {
             frame,
             tries: 0,
@@ -112,46 +106,52 @@ impl Device {
             again: false,
         }));
         self.repeated.clear();
-        for _ in 0..self.done.len().min(3) {
-            let Some(frame) = self.chance.pick(&self.done).cloned() else { break };
-            let is_first = id_of(&frame).is_some_and(|id| self.repeated.insert(id, frame.clone()).is_none());
-            if is_first {
-                self.ask(socket, &frame).await?;
+        let mut frames = Vec::new();
+        let newest = self.done.iter().rev().take(NEWEST);
+        let by_lot = (0..BY_LOT).filter_map(|_| self.chance.pick(&self.done));
+        for frame in newest.chain(by_lot) {
+            let id = id_of(frame).unwrap_or_default();
+            if self.repeated.insert(id, frame.clone()).is_none() {
+                frames.push(frame.clone());
             }
         }
-        for at in 0..self.open.len() {
-            self.open[at].tries += 1;
-            self.open[at].again = false;
-            self.ask(socket, &self.open[at].frame.clone()).await?;
+        for open in &mut self.open {
+            open.tries += 1;
+            open.again = false;
+            frames.push(open.frame.clone());
         }
         let open = self.open.len();
-        self.state(|record, index| record.devices[index].open = open);
-        Ok(())
+        self.state(|record, index| {
+            record.devices[index].open = open;
+            record.devices[index].connected = true;
+        });
+        frames
     }
 
     /// Once more what the server had put off.
-    pub(super) async fn ask_put_off(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        for at in 0..self.open.len() {
-            if std::mem::take(&mut self.open[at].again) {
-                // Its place among the others is no longer that of its first asking.
-                self.open[at].first = 0;
-                self.ask(socket, &self.open[at].frame.clone()).await?;
-            }
+    pub(super) fn put_off(&mut self) -> Vec<ClientFrame> {
+        let mut frames = Vec::new();
+        for open in self.open.iter_mut().filter(|open| open.again) {
+            open.again = false;
+            // Its place among the others is no longer that of its first asking.
+            open.first = 0;
+            frames.push(open.frame.clone());
         }
-        Ok(())
+        frames
     }
 
     /// As long as there is to be load: something new.
-    pub(super) async fn ask_more(&mut self, socket: &mut Socket) -> Result<(), Left> {
-        while self.writes && self.shared.phase() == Phase::Load && self.open.len() < OPEN {
+    pub(super) fn more(&mut self) -> Vec<ClientFrame> {
+        let mut frames = Vec::new();
+        while self.shared.phase() == Phase::Load && self.open.len() < self.habits.open {
             let frame = {
                 let record = self.shared.record();
                 if record.acked >= record.allowed {
-                    return Ok(());
+                    break;
                 }
-                load::next(&mut self.chance, &self.login.name, &record.devices[self.index].replica)
+                (self.habits.next)(&mut self.chance, &self.login.name, &record.devices[self.index].replica)
             };
-            let Some(frame) = frame else { return Ok(()) };
+            let Some(frame) = frame else { break };
             if id_of(&frame).is_some() {
                 self.turns += 1;
                 let (frame, first, turn) = (frame.clone(), self.connection, self.turns);
@@ -162,8 +162,8 @@ impl Device {
                 record.model.asked(&self.login.name, &frame);
                 record.devices[index].open = open;
             });
-            self.ask(socket, &frame).await?;
+            frames.push(frame);
         }
-        Ok(())
+        frames
     }
 }

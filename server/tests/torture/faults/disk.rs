@@ -51,12 +51,13 @@ pub(crate) async fn full(world: &mut World) {
         small.goes_on("when the disk has room again", small.plan.load / 2).await;
         small.look().await;
     }
-    let is_clean = small.shared.record().history.violations.is_empty();
-    let kept = if is_clean { String::new() } else { format!(" (its history: {})", small.keep().display()) };
     let acked = small.shared.record().acked;
     world.shared.change(|record| record.acked += acked);
-    for violation in small.end().await {
-        world.shared.violate(violation.check, format!("{}{kept}", violation.what));
+    if let Err((found, kept)) = small.end().await {
+        for violation in found {
+            let what = format!("{} (its history: {})", violation.what, kept.display());
+            world.shared.violate(violation.check, what);
+        }
     }
 }
 

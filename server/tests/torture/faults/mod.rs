@@ -4,6 +4,7 @@ mod disk;
 mod doors;
 mod hostile;
 mod logins;
+mod moments;
 mod network;
 mod process;
 
@@ -19,9 +20,11 @@ pub(crate) struct Fault {
     pub(crate) run: for<'a> fn(&'a mut World) -> Running<'a>,
 }
 
+const KILL: Fault = Fault { name: "kill", run: |world| Box::pin(process::kill(world)) };
+
 /// Every fault.
 pub(crate) const FAULTS: &[Fault] = &[
-    Fault { name: "kill", run: |world| Box::pin(process::kill(world)) },
+    KILL,
     Fault { name: "power", run: |world| Box::pin(power(world)) },
     Fault { name: "stop", run: |world| Box::pin(process::stop(world)) },
     Fault { name: "locked", run: |world| Box::pin(disk::locked(world)) },
@@ -35,4 +38,14 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "descriptors", run: |world| Box::pin(hostile::descriptors(world)) },
     Fault { name: "doors", run: |world| Box::pin(doors::doors(world)) },
     Fault { name: "logins", run: |world| Box::pin(logins::logins(world)) },
+];
+
+/// `kill -9` at every kind of moment; every second one at a moment that nobody chose.
+pub(crate) const KILLS: &[Fault] = &[
+    KILL,
+    Fault { name: "kill_in_commit", run: |world| Box::pin(moments::in_commit(world)) },
+    KILL,
+    Fault { name: "kill_in_start", run: |world| Box::pin(moments::in_start(world)) },
+    KILL,
+    Fault { name: "kill_in_checkpoint", run: |world| Box::pin(moments::in_checkpoint(world)) },
 ];

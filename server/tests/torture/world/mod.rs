@@ -1,16 +1,18 @@
 //! A world: a server, people on their devices, and rounds of load, a fault, and a look at what came of it.
 
+mod settle;
+
+pub(crate) use settle::register;
+
 use crate::chance::Chance;
 use crate::checker;
-use crate::client::Device;
 use crate::faults::Fault;
 use crate::fresh::{Fresh, number, text};
-use crate::load::{self, Groups};
 use crate::model::{Place as Spot, Text, id_of};
 use crate::raw::{self, Came, RawSocket};
-use crate::report::{Figures, Violation};
+use crate::report::{Figures, History, Violation};
 use crate::server::{HEARTBEAT, Place, Server, faults_in};
-use crate::shared::{DeviceState, Login, Phase, Replica, Shared};
+use crate::shared::{Login, Phase, Shared};
 use chat_shared::frame::ClientFrame;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -20,10 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-
-/// The first owns the groups; the second is always inside them; the last is only in the group that all are in.
-const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
-const PASSWORD: &str = "a password for torture";
 
 /// Acknowledgements during a fault: some take long, and what was asked has to be read again.
 const DURING: u64 = 600;
@@ -38,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) load: u64,
     /// How long anything may take.
     pub(crate) patience: Duration,
+    /// People besides, on bare sockets, who mostly send, and much.
+    pub(crate) writers: usize,
     /// The bug that is planted in the server.
     pub(crate) planted: Option<String>,
 }
@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) place: Place,
     pub(crate) server: Option<Server>,
     pub(crate) people: Vec<Login>,
+    writers: Vec<Login>,
     pub(crate) groups: (i64, i64),
     pub(crate) chance: Chance,
     /// `kill -9`s so far.
@@ -74,11 +75,13 @@ impl World {
             noted: None,
         };
         let server = Server::start(&place);
+        let name = format!("{}{}", plan.seed, if small { "-small" } else { "" });
         let mut world = Self {
             plan: plan.clone(),
-            shared: Arc::new(Shared::new(plan.patience)),
+            shared: Arc::new(Shared::new(plan.patience, History::new(&name))),
             place,
             people: Vec::new(),
+            writers: Vec::new(),
             groups: (0, 0),
             chance: Chance::new(plan.seed, "world"),
             kills: 0,
@@ -92,41 +95,9 @@ impl World {
         world
     }
 
-    /// People register, make their groups and directs, and switch their devices on.
-    async fn settle_in(&mut self, at: SocketAddr) {
-        for name in PEOPLE {
-            self.people.push(register(at, name).await);
-        }
-        let group = async |name: &str, visibility: &str| {
-            let body = json!({"name": name, "visibility": visibility});
-            number(&call(at, &self.people[0], "POST", "/groups", body).await, "id")
-        };
-        self.groups = (group("square", "public").await, group("lab", "private").await);
-        call(at, &self.people[0], "PUT", &format!("/groups/{}/members/bob", self.groups.1), json!({})).await;
-        for (from, to) in [(1, 2), (3, 4)] {
-            call(at, &self.people[from], "POST", "/directs", json!({"username": PEOPLE[to]})).await;
-        }
-        let devices =
-            self.people.iter().map(|login| (login.clone(), true)).chain([(self.people[1].clone(), false)]);
-        for (index, (login, writes)) in devices.enumerate() {
-            let name = format!("{}/{}", login.name, if writes { 1 } else { 2 });
-            self.shared.change(|record| {
-                record.devices.push(DeviceState {
-                    name: name.clone(),
-                    user: login.name.clone(),
-                    replica: Replica::default(),
-                    open: 0,
-                    connected: false,
-                    online: BTreeMap::new(),
-                });
-            });
-            let chance = Chance::new(self.plan.seed, &name);
-            self.tasks.spawn(Device::new(self.shared.clone(), login, index, writes, chance).run());
-        }
-        let groups = Groups { public: self.groups.0, private: self.groups.1 };
-        let visitors = self.people[..PEOPLE.len() - 1].to_vec();
-        let chance = Chance::new(self.plan.seed, "visits");
-        self.tasks.spawn(load::visits(self.shared.clone(), visitors, groups, chance));
+    /// All who have a device.
+    fn everybody(&self) -> Vec<Login> {
+        self.people.iter().chain(&self.writers).cloned().collect()
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -205,7 +176,7 @@ impl World {
             return;
         }
         let cursors = self.shared.record().model.reads.clone();
-        let fresh = match Fresh::read(self.address(), &self.people, cursors).await {
+        let fresh = match Fresh::read(self.address(), &self.everybody(), cursors).await {
             Ok(fresh) => fresh,
             Err(error) => return self.shared.violate("settles", format!("it cannot be read: {error}")),
         };
@@ -272,7 +243,7 @@ impl World {
 
     /// The database was restored to an older state: what is there is what clients know from now on.
     pub(crate) async fn begin_anew(&self, at: SocketAddr) {
-        let fresh = Fresh::read(at, &self.people, HashMap::new()).await.unwrap();
+        let fresh = Fresh::read(at, &self.everybody(), HashMap::new()).await.unwrap();
         let texts: BTreeMap<Spot, Text> = fresh
             .messages()
             .filter(|(_, message)| message["kind"] == "text")
@@ -289,8 +260,9 @@ impl World {
         });
     }
 
-    /// Ends it: the server stops as asked, and its database is whole.
-    pub(crate) async fn end(mut self) -> Vec<Violation> {
+    /// Ends it: the server stops as asked, and its database is whole. If not: what was found in this world, and where
+    /// its history is.
+    pub(crate) async fn end(mut self) -> Result<(), (Vec<Violation>, PathBuf)> {
         self.shared.set_phase(Phase::Over);
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
@@ -317,7 +289,12 @@ impl World {
         for line in faults_in(&self.place.log) {
             self.shared.violate("no_faults", line);
         }
-        std::mem::take(&mut self.shared.record().history.violations)
+        let found = std::mem::take(&mut self.shared.record().history.violations);
+        if found.is_empty() {
+            self.shared.record().history.discard();
+            return Ok(());
+        }
+        Err((found, self.keep()))
     }
 
     /// A copy of the database of a server on a file system of its own.
@@ -332,7 +309,7 @@ impl World {
 
     /// Keeps the history of a world that failed; where.
     pub(crate) fn keep(&self) -> PathBuf {
-        self.shared.record().history.keep(self.plan.seed, &self.place.log)
+        self.shared.record().history.keep(&self.place.log)
     }
 
     /// A directory of the world's own.
@@ -363,14 +340,6 @@ fn as_text(message: &Value) -> Text {
         reactions: checker::reactions(message).into_iter().map(|by| (by, Some(true))).collect(),
         maybe_deleted: false,
     }
-}
-
-/// Makes an account.
-pub(crate) async fn register(at: SocketAddr, name: &str) -> Login {
-    let body = json!({"username": name, "password": PASSWORD});
-    let (status, session) = raw::call(at, "", "POST", "/auth/register", Some(&body)).await.unwrap();
-    assert_eq!(status, 201, "{session}");
-    Login { name: name.to_owned(), token: text(&session, "access_token") }
 }
 
 /// Calls, and insists that it works.
