@@ -48,6 +48,7 @@ async fn report(chat: &Chat, sockets: &Counters) -> String {
         "Sockets refused because there were too many.",
         sockets.refused.load(Ordering::Relaxed),
     );
+    put("password_hashes_total", "counter", "Password hashes made.", chat.password_hashes());
     if let Ok(counts) = chat.store().counts().await {
         put("users", "gauge", "Accounts.", counts.users);
         put("sessions", "gauge", "Log-ins.", counts.sessions);

@@ -10,7 +10,7 @@ use chat_shared::FieldError;
 use chat_shared::limits::{PASSWORD_MAX_BYTES, PASSWORD_MIN};
 use sha2::Sha256;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization as _;
@@ -39,6 +39,8 @@ pub struct Passwords {
     iterations: u32,
     threads: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// Hashes so far, for metrics.
+    hashes: AtomicU64,
 }
 
 impl Passwords {
@@ -48,7 +50,13 @@ impl Passwords {
             iterations,
             threads: Arc::new(Semaphore::new(threads.max(1))),
             waiting: Arc::new(AtomicUsize::new(0)),
+            hashes: AtomicU64::new(0),
         }
+    }
+
+    /// How many hashes were made.
+    pub fn hashes(&self) -> u64 {
+        self.hashes.load(Ordering::Relaxed)
     }
 
     async fn on_a_thread<T: Send + 'static>(
@@ -69,6 +77,7 @@ impl Passwords {
         }
         let turn = self.threads.clone().acquire_owned().await.map_err(|_| busy())?;
         drop(waiting);
+        self.hashes.fetch_add(1, Ordering::Relaxed);
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(turn);

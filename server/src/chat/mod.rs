@@ -112,6 +112,11 @@ impl Chat {
         &*self.store
     }
 
+    /// How many password hashes were made, for metrics.
+    pub fn password_hashes(&self) -> u64 {
+        self.passwords.hashes()
+    }
+
     /// How connections are to be run.
     pub fn session_options(&self) -> SessionOptions {
         self.options.session
