@@ -244,9 +244,18 @@ impl Session {
         take(&mut self.decoder, &mut self.dispatch, bytes, Instant::now())
     }
 
+    /// When the peer will have been silent for too long. Not only at a ping: an answer comes a moment after its ping, and
+    /// the second ping from then on is that moment too early.
+    fn too_silent_at(&self) -> Option<Instant> {
+        (!planted(Bug::SilentKept)).then(|| self.heard.last + self.heartbeat * 2)
+    }
+
     /// When to look at the clock next.
     fn next_alarm(&self, stuck: Option<Instant>) -> Instant {
         let mut next = self.next_ping.min(self.dispatch.next_alarm());
+        if let Some(at) = self.too_silent_at() {
+            next = next.min(at);
+        }
         if let Some(since) = stuck {
             next = next.min(since + STUCK);
         }
@@ -270,10 +279,10 @@ impl Session {
                 "a message must arrive within 10 seconds".to_owned(),
             ));
         }
+        if self.too_silent_at().is_some_and(|at| now >= at) {
+            return close(CloseCode::Silent);
+        }
         if now >= self.next_ping {
-            if now >= self.heard.last + self.heartbeat * 2 && !planted(Bug::SilentKept) {
-                return close(CloseCode::Silent);
-            }
             self.next_ping = now + self.heartbeat;
             self.link.reply_bytes(encode::ping());
         }
