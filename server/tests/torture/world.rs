@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 /// The first owns the groups; the second is always inside them; the last is only in the group that all are in.
 const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
-const PASSWORD: &str = "a password for torture";
+pub(crate) const PASSWORD: &str = "a password for torture";
 
 /// Acknowledgements during a fault: some take long, and what was asked has to be read again.
 const DURING: u64 = 600;
@@ -70,6 +70,7 @@ impl World {
             volume,
             descriptors: None,
             heartbeat: HEARTBEAT,
+            settings: Vec::new(),
             planted: plan.planted.clone(),
         };
         let server = Server::start(&place);

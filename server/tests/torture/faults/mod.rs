@@ -7,6 +7,8 @@ mod logins;
 mod network;
 mod process;
 
+pub(crate) use hostile::socket_memory;
+
 use crate::world::World;
 use std::pin::Pin;
 
