@@ -230,7 +230,11 @@ impl Session {
                     Ok(Some(end)) => return end,
                     Err(_) => return End::Gone,
                 },
-                () = writable(&link, stuck.is_some()) => link.unstick(),
+                () = writable(&link, stuck.is_some()) => {
+                    link.unstick();
+                    // Who takes something is there, though the answer to a ping waits behind what is not read yet.
+                    self.heard.last = Instant::now();
+                }
             }
             if self.heard.this_turn >= TURN {
                 self.heard.this_turn = 0;
@@ -244,8 +248,8 @@ impl Session {
         take(&mut self.decoder, &mut self.dispatch, bytes, Instant::now())
     }
 
-    /// When the peer will have been silent for too long. Not only at a ping: an answer comes a moment after its ping, and
-    /// the second ping from then on is that moment too early.
+    /// When the peer will have been silent for too long. Not looked at with each ping: an answer comes a moment
+    /// after its ping, so that the second ping from then on is that moment too early.
     fn too_silent_at(&self) -> Option<Instant> {
         (!planted(Bug::SilentKept)).then(|| self.heard.last + self.heartbeat * 2)
     }
