@@ -19,6 +19,10 @@ mod writer;
 use crate::raw::Came;
 use figures::Figures;
 use std::pin::Pin;
+use std::time::Duration;
+
+/// How long a small scenario may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -62,7 +66,9 @@ pub(crate) async fn run(size: Size, named: Option<&str>) {
     let mut figures = Figures::default();
     for scenario in chosen() {
         figures.begin(scenario.name);
-        (scenario.run)(size, &mut figures).await;
+        let patience = size.of(PATIENCE, PATIENCE * 5);
+        let ended = tokio::time::timeout(patience, (scenario.run)(size, &mut figures)).await;
+        assert!(ended.is_ok(), "{} does not come to an end", scenario.name);
     }
     println!("{}", figures.table());
     assert!(figures.broken.is_empty(), "beyond their bounds: {:#?}", figures.broken);

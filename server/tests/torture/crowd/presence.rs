@@ -45,12 +45,8 @@ pub(crate) async fn presence(size: Size, figures: &mut Figures) {
         groups.push(crowd.group(&format!("group{n}"), members).await);
     }
     let together = groups.len() * PUSHED;
-    let is_seen = |watchers: &[Watcher]| {
-        // Those beyond the last group see themselves alone.
-        let seen = watchers.iter().enumerate().map(|(n, _)| if n < together { PUSHED } else { 1 });
-        seen.collect::<Vec<_>>()
-    };
-    let wanted = is_seen(&watchers);
+    // Those beyond the last group see themselves alone.
+    let wanted: Vec<usize> = (0..everybody).map(|n| if n < together { PUSHED } else { 1 }).collect();
     figures.exactly(
         "those see each other who meet in groups of 250",
         all_see(&watchers, &wanted).await,
@@ -69,11 +65,12 @@ pub(crate) async fn presence(size: Size, figures: &mut Figures) {
 
     for (group, members, what) in [(1, everybody, "of one group"), (groups[0], PUSHED, "of a group of 250")] {
         told.reset();
+        let begun = Instant::now();
         type_in(&crowd, group).await;
+        let typing = told.typing.load(Ordering::Relaxed);
+        let times = begun.elapsed().as_secs() / TYPING_TOLD.as_secs() + 1;
         let pushed = if members > PUSHED { 0 } else { TYPISTS * (PUSHED - 1) };
-        let times = TYPING.as_secs() / TYPING_TOLD.as_secs() + 1;
-        let what = format!("frames when 100 {what} write for {TYPING:?}");
-        figures.at_most(&what, told.typing.load(Ordering::Relaxed), pushed as u64 * times);
+        figures.at_most(&format!("frames when 100 {what} write"), typing, pushed as u64 * times);
     }
     crosses(&crowd, groups[0], &watchers[..PUSHED], figures).await;
 }
