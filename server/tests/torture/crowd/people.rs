@@ -124,6 +124,11 @@ pub(crate) async fn changes(at: SocketAddr, login: &Login, group: i64, mut since
     loop {
         let path = format!("/conversations/{group}/changes?since={since}&limit=200");
         let (status, page) = raw::call(at, &login.token, "GET", &path, None).await.unwrap();
+        if status == 503 {
+            // So many ask at once that some are told to try again.
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
         assert_eq!(status, 200, "{page}");
         all.extend(page["messages"].as_array().cloned().unwrap_or_default());
         since = all.last().and_then(|message| message["rev"].as_i64()).unwrap_or(since);

@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 const WINDOW: u32 = 4096;
 /// Between two frames that a reader who sips reads.
 const SIP: Duration = Duration::from_millis(150);
-/// What all of it may cost besides what it costs without slow readers.
-const MEMORY: u64 = 300 << 20;
+/// Megabytes that all of it may cost besides what it costs without slow readers.
+const MEMORY: u64 = 300;
 /// In calm groups: members, and connections of each.
 const CALM: (usize, usize) = (5, 10);
 /// The connections of those who read in loud groups, too.
@@ -93,15 +93,13 @@ pub(crate) async fn slow(size: Size, figures: &mut Figures) {
     let first = begun.elapsed();
     tokio::time::sleep(plan.lasts[0]).await;
     let second = begun.elapsed();
-    let before = crowd.server().memory() + socket_memory();
+    let before = held(&crowd);
     let (over, overs) = watch::channel(false);
     let sloths = all_come(at, &sloths, begun, &overs).await;
-    let most = most_memory(&crowd, plan.lasts[1]).await;
-    figures.at_most(
-        "memory of server and sockets above that without them, MB",
-        (most - before.min(most)) >> 20,
-        MEMORY >> 20,
-    );
+    let most = most_held(&crowd, plan.lasts[1]).await;
+    let [memory, sockets] = [0, 1].map(|part| most[part].saturating_sub(before[part]) >> 20);
+    figures.tell("more memory of the server, and of all sockets, MB", format!("{memory}, {sockets}"));
+    figures.at_most("both together", memory + sockets, MEMORY);
     let third = begun.elapsed();
     over.send_replace(true);
     word.send_replace(Word::End);
@@ -200,14 +198,19 @@ async fn be_slow(
     }
 }
 
-/// The most that the server and all sockets hold within this time.
-async fn most_memory(crowd: &Crowd, time: Duration) -> u64 {
+/// Bytes that the server holds, and that the system holds for all sockets.
+fn held(crowd: &Crowd) -> [u64; 2] {
+    [crowd.server().memory(), socket_memory()]
+}
+
+/// The most of each within this time.
+async fn most_held(crowd: &Crowd, time: Duration) -> [u64; 2] {
     let mut looks = tokio::time::interval(Duration::from_secs(1));
     let until = Instant::now() + time;
-    let mut most = 0;
+    let mut most = [0, 0];
     while Instant::now() < until {
         looks.tick().await;
-        most = most.max(crowd.server().memory() + socket_memory());
+        most.iter_mut().zip(held(crowd)).for_each(|(most, now)| *most = now.max(*most));
     }
     most
 }
