@@ -63,8 +63,9 @@ pub const SEND_RATE: u32 = 10;
 pub const UNREAD_SCAN: u32 = 10_000;
 /// How long a typing notice is good for, in milliseconds.
 pub const TYPING_MS: u64 = 6_000;
-/// How often the server pings and how often clients should, in milliseconds.
-pub const HEARTBEAT_MS: u64 = 30_000;
+/// How often the server pings and how often clients should, in milliseconds. Whoever is silent for two of them is
+/// gone: twice this is how long somebody whose network vanished seems to be there.
+pub const HEARTBEAT_MS: u64 = 20_000;
 /// Frames in a row that cannot be understood before the connection is closed (4501).
 pub const BAD_FRAMES: u32 = 10;
 /// Fragments of one WebSocket message: real clients send one.

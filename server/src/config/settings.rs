@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("max_connections", "10000", "Sockets at once."),
     setting("max_connections_per_address", "200", "Sockets at once from one address."),
     setting("max_connections_per_user", "20", "WebSocket connections of one user at once."),
-    setting("heartbeat_ms", "30000", "Milliseconds between two pings to a client."),
+    setting("heartbeat_ms", "20000", "Milliseconds between two pings to a client."),
     setting(
         "disk_reserve_mb",
         "256",

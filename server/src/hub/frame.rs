@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use chat_shared::close::CloseCode;
-use chat_shared::frame::ServerFrame;
+use chat_shared::frame::{PresenceChange, ServerFrame};
 use chat_shared::{ConversationId, SessionId, UserId};
+use std::sync::Arc;
 
 /// Makes the finished bytes of a frame, header included: once, for all who get it.
 pub type Encoder = fn(&ServerFrame) -> Bytes;
@@ -18,23 +19,16 @@ pub struct Frame {
 }
 
 /// What may become of a frame when its reader is slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum FrameKind {
     /// Never dropped: answers, and what no later frame makes good.
     Reply,
     /// Of this conversation: dropped together with the conversation's other events, for one `resync`.
     Event(ConversationId),
-    /// Dropped first, and replaced by the next of the same kind.
-    Ephemeral(Ephemeral),
-}
-
-/// Frames of which only the latest counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ephemeral {
-    /// This user writes in this conversation.
+    /// This user writes in this conversation: dropped first, and replaced by the next of the same.
     Typing(ConversationId, UserId),
-    /// Who came and went. (Not replaced by the next: each names other people.)
-    Presence,
+    /// These came or went: dropped first; of each the latest is told when there is room again.
+    Presence(Arc<[PresenceChange]>),
 }
 
 /// A connection, as the hub sees it.

@@ -18,7 +18,7 @@ mod publish;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{Connection, Encoder, Ephemeral, Frame, FrameKind};
+pub use frame::{Connection, Encoder, Frame, FrameKind};
 pub use publish::{PublishQueue, Publisher};
 
 use crate::planted::{Bug, planted};
@@ -265,7 +265,7 @@ impl Hub {
             return true;
         }
         let frame = self.frame(
-            FrameKind::Ephemeral(Ephemeral::Typing(conversation, user)),
+            FrameKind::Typing(conversation, user),
             &ServerFrame::Typing {
                 conversation_id: conversation,
                 username: online.username.clone(),

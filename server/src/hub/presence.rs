@@ -3,10 +3,13 @@
 //! Changes gather for [`TICK`] and are then told in one frame per recipient: how it stands, for each
 //! who came or went, however often. What was told at the last tick is no ground to be silent: who
 //! connected or was greeted since then has seen what was between. Whoever loses sight of somebody is told that
-//! they are offline. So everybody knows what a new `ready` would tell them, a tick later at the most (but for
-//! groups that grow beyond the size in which presence is pushed). Nothing runs while nobody comes or goes.
+//! they are offline. So everybody knows what a new `ready` would tell them, a tick later at the most.
+//!
+//! A group that grows beyond the size in which presence is pushed, or shrinks below it, costs a change for each pair of
+//! its members; so that too is told with the tick, and going back and forth costs no more. Nothing runs while
+//! nobody comes or goes.
 
-use super::{Counters, Ephemeral, Frame, FrameKind, Hub, Inner, Room};
+use super::{Counters, Frame, FrameKind, Hub, Inner, Room};
 use crate::planted::{Bug, planted};
 use crate::store::{Store, ask};
 use chat_shared::frame::{PresenceChange, ServerFrame};
@@ -22,6 +25,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Presence {
     /// Who came or went since the last tick, and when they went if they did so last.
     changed: HashMap<UserId, Option<(Username, i64)>>,
+    /// Rooms that began or ceased to push presence since the last tick, and who may have seen each other in them.
+    crossed: HashMap<ConversationId, HashSet<UserId>>,
 }
 
 impl Presence {
@@ -54,15 +59,19 @@ impl Hub {
     /// Tells what gathered. Returns who went, and when.
     pub(super) fn tell_presence(&self) -> Vec<(UserId, i64)> {
         let mut inner = self.lock();
-        let changed = std::mem::take(&mut inner.presence.changed);
         let mut told: HashMap<UserId, Vec<PresenceChange>> = HashMap::new();
         let mut seen = Vec::new();
+        // First, because who went just now is still looked up among the changes.
+        for (conversation, saw) in std::mem::take(&mut inner.presence.crossed) {
+            inner.tell_crossing(conversation, &saw, &mut told);
+        }
+        let changed = std::mem::take(&mut inner.presence.changed);
         for (user, gone) in changed {
             let change = if let Some((username, at)) = gone {
                 seen.push((user, at));
                 PresenceChange { username, online: false, last_seen_at: Some(at) }
             } else if let Some(online) = inner.online.get(&user) {
-                PresenceChange { username: online.username.clone(), online: true, last_seen_at: None }
+                there(&online.username)
             } else {
                 continue;
             };
@@ -71,7 +80,7 @@ impl Hub {
             }
         }
         let mut touched = Vec::new();
-        for (recipient, changes) in told {
+        for (recipient, changes) in told.into_iter().filter(|(_, changes)| !changes.is_empty()) {
             let frame = self.presence_frame(changes);
             for connection in inner.connections_of(recipient) {
                 if connection.push(&frame) {
@@ -86,7 +95,25 @@ impl Hub {
     }
 
     fn presence_frame(&self, changes: Vec<PresenceChange>) -> Frame {
-        self.frame(FrameKind::Ephemeral(Ephemeral::Presence), &ServerFrame::Presence { changes })
+        let kind = FrameKind::Presence(changes.as_slice().into());
+        self.frame(kind, &ServerFrame::Presence { changes })
+    }
+
+    /// Notes it if a room began or ceased to push presence. `pushed`: did it before, if it was there?
+    pub(super) fn note_crossing(
+        &self,
+        inner: &mut Inner,
+        conversation: ConversationId,
+        pushed: Option<bool>,
+    ) {
+        let (Some(pushed), Some(room)) = (pushed, inner.rooms.get(&conversation)) else { return };
+        if pushed == room.pushes_presence() {
+            return;
+        }
+        let may_see = |user: &UserId| pushed && inner.told_name(*user).is_some();
+        let saw: Vec<UserId> = room.members.iter().copied().filter(may_see).collect();
+        inner.presence.crossed.entry(conversation).or_default().extend(saw);
+        self.presence_changed.notify_one();
     }
 
     /// Somebody is new in a room: they and those who are there learn of each other. Returns the
@@ -100,17 +127,12 @@ impl Hub {
         let Some(room) = inner.rooms.get(&conversation).filter(|room| room.pushes_presence()) else {
             return Vec::new();
         };
-        let online = |username: &Username| PresenceChange {
-            username: username.clone(),
-            online: true,
-            last_seen_at: None,
-        };
         let Some(newcomer) = inner.online.get(&new) else { return Vec::new() };
         let others: Vec<_> = inner.connected(room).filter(|(user, _)| *user != new).collect();
-        let theirs = self.presence_frame(vec![online(&newcomer.username)]);
+        let theirs = self.presence_frame(vec![there(&newcomer.username)]);
         let mut frames: Vec<_> = others.iter().map(|(user, _)| (*user, theirs.clone())).collect();
         if !others.is_empty() {
-            let changes = others.iter().map(|(_, other)| online(&other.username)).collect();
+            let changes = others.iter().map(|(_, other)| there(&other.username)).collect();
             frames.push((new, self.presence_frame(changes)));
         }
         frames
@@ -145,6 +167,10 @@ impl Hub {
     }
 }
 
+fn there(username: &Username) -> PresenceChange {
+    PresenceChange { username: username.clone(), online: true, last_seen_at: None }
+}
+
 /// What is told of somebody who is out of sight: the same as of somebody who is away.
 fn unseen(username: Username) -> PresenceChange {
     PresenceChange { username, online: false, last_seen_at: None }
@@ -160,12 +186,33 @@ impl Inner {
 
     /// The others of a room who may have been told to be online to this user, and whom no other room shows.
     fn lost_sight(&self, room: &Room, user: UserId) -> Vec<(UserId, Username)> {
-        if !room.pushes_presence() {
-            return Vec::new();
-        }
+        if room.pushes_presence() { self.out_of_sight(&room.members, user) } else { Vec::new() }
+    }
+
+    /// The same of those who saw each other somewhere.
+    fn out_of_sight(&self, saw: &HashSet<UserId>, user: UserId) -> Vec<(UserId, Username)> {
         let seen = self.in_sight(user);
-        let others = room.members.iter().filter(|member| **member != user && !seen.contains(member));
+        let others = saw.iter().filter(|member| **member != user && !seen.contains(member));
         others.filter_map(|member| self.told_name(*member).map(|name| (*member, name))).collect()
+    }
+
+    /// A room began or ceased to push presence: those who saw each other in it lose sight of each other where they
+    /// do, and if it pushes now, its members learn who is there.
+    fn tell_crossing(
+        &self,
+        conversation: ConversationId,
+        saw: &HashSet<UserId>,
+        told: &mut HashMap<UserId, Vec<PresenceChange>>,
+    ) {
+        for viewer in saw.iter().filter(|user| self.online.contains_key(user)) {
+            let lost = self.out_of_sight(saw, *viewer);
+            told.entry(*viewer).or_default().extend(lost.into_iter().map(|(_, username)| unseen(username)));
+        }
+        let Some(room) = self.rooms.get(&conversation).filter(|room| room.pushes_presence()) else { return };
+        for (viewer, _) in self.connected(room) {
+            let others = self.connected(room).filter(|(user, _)| *user != viewer);
+            told.entry(viewer).or_default().extend(others.map(|(_, other)| there(&other.username)));
+        }
     }
 
     /// The others whose presence is pushed to this user.

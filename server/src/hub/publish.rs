@@ -135,6 +135,7 @@ impl Hub {
         if rev != known.next() {
             return Err(Hole { conversation, since: known });
         }
+        let pushed = inner.rooms.get(&conversation).map(Room::pushes_presence);
         let mut news: Vec<UserId> = Vec::new();
         for (user, seen) in joined {
             if !planted(Bug::JoinedMissesEvents) {
@@ -159,6 +160,7 @@ impl Hub {
                 }
             }
         }
+        self.note_crossing(inner, conversation, pushed);
         let Some(room) = inner.rooms.get_mut(&conversation) else {
             // Deleted since: nobody is left to be told.
             return Ok(());

@@ -15,6 +15,8 @@ const USERS: usize = 4;
 const GROUPS: usize = 2;
 /// Those who are in every group from the begin.
 const FOUNDERS: usize = 2;
+/// With so many more, who never come, a group in which all users are is too large for presence, by one.
+const CROWD: usize = limits::PRESENCE_MEMBERS + 1 - USERS;
 
 /// A connection that keeps what its client would know of who is online.
 struct Client {
@@ -130,15 +132,17 @@ struct Group {
 }
 
 impl World {
-    fn new() -> Self {
+    /// `crowd`: members of the first group who never come.
+    fn new(crowd: usize) -> Self {
         let hub = Hub::new(|frame| Bytes::from(serde_json::to_vec(frame).unwrap()), 100);
         for group in 0..GROUPS {
+            let crowd = if group == 0 { crowd } else { 0 };
             hub.lock().set_room(RoomState {
                 conversation: conversation(group),
                 head_rev: Rev::new(1).unwrap(),
                 direct: false,
                 wrote: Vec::new(),
-                members: (0..FOUNDERS).map(user).collect(),
+                members: (0..FOUNDERS).chain(USERS..USERS + crowd).map(user).collect(),
             });
         }
         let members = std::array::from_fn(|index| index < FOUNDERS);
@@ -242,7 +246,10 @@ fn notice(who: usize, group: usize, rev: i64, joins: bool) -> Change {
 }
 
 fn run(steps: &[Step]) {
-    let mut world = World::new();
+    run_in(World::new(0), steps);
+}
+
+fn run_in(mut world: World, steps: &[Step]) {
     for step in steps {
         world.step(*step);
     }
@@ -302,6 +309,32 @@ fn check_55_a_message_to_ten_thousand_members_is_encoded_once() {
     assert!(hub.publish(change, &mut Vec::new()).is_ok());
     assert_eq!(ENCODED.get(), 1);
     assert!(clients.iter().all(|client| client.view.lock().unwrap().held.len() == 1));
+}
+
+#[test]
+fn whom_a_group_that_grew_too_large_no_longer_shows_is_offline() {
+    let both = [Step::Come(0), Step::Ready(0), Step::Come(1), Step::Ready(1), Step::Leave(1, 1), Step::Tick];
+    let grows = [Step::Join(2, 0), Step::Join(3, 0)];
+    run_in(World::new(CROWD), &[&both[..], &grows].concat());
+    // Also when one of them goes, or leaves, before it is told.
+    run_in(World::new(CROWD), &[&both[..], &grows, &[Step::Go(0)]].concat());
+    run_in(World::new(CROWD + 1), &[&both[..], &grows, &[Step::Leave(0, 0)]].concat());
+}
+
+#[test]
+fn whom_a_group_that_shrank_shows_again_is_online() {
+    let begin = [Step::Join(2, 0), Step::Join(3, 0), Step::Tick, Step::Leave(0, 1)];
+    let come = [Step::Come(0), Step::Ready(0), Step::Come(1), Step::Ready(1), Step::Tick];
+    run_in(World::new(CROWD), &[&begin[..], &come, &[Step::Leave(3, 0)]].concat());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_quiet_everybody_knows_who_is_online_whatever_size_the_group_has(steps in steps()) {
+        run_in(World::new(CROWD), &steps);
+    }
 }
 
 proptest! {

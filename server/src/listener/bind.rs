@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 /// may hold fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 /// Bytes that the kernel holds for a peer that does not read: left to itself it takes megabytes, and
-/// a slow reader would not show for minutes. Accepted sockets inherit it.
-const SEND_BUFFER: usize = 128 * 1024;
+/// a slow reader would not show for minutes. It takes twice of what it is told, for its bookkeeping: 128 KiB, which
+/// a thousand slow readers may cost. Accepted sockets inherit it.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Why an address cannot be listened on. Each text names the address and the remedy.
 #[derive(Debug, thiserror::Error)]

@@ -157,8 +157,7 @@ impl Link {
         if code == CloseCode::TooSlow {
             state.outbox.clear();
         }
-        let frame = Frame { bytes: close(code, reason), kind: FrameKind::Reply };
-        state.outbox.push(&frame);
+        state.outbox.push_last(close(code, reason));
         state.gated = false;
         self.write_now(&mut state);
     }

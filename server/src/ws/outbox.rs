@@ -2,17 +2,19 @@
 //!
 //! While the reader keeps up it is empty. When it does not, latest-state frames go first, then a
 //! conversation's events are dropped together for one `resync` frame that tells the client to read
-//! them instead. Answers are never dropped: if they fill the queue, the server stops reading from
+//! them instead. Who came and went meanwhile is kept, of each user the latest, and told when all else is
+//! written. Answers are never dropped: if they fill the queue, the server stops reading from
 //! that connection ([`Outbox::is_full_of_replies`]), so that no more of them can arise.
 
 use super::encode::encode;
-use crate::hub::{Ephemeral, Frame, FrameKind};
+use crate::hub::{Frame, FrameKind};
 use crate::planted::{Bug, planted};
 use bytes::Bytes;
-use chat_shared::ConversationId;
-use chat_shared::frame::ServerFrame;
-use std::collections::VecDeque;
+use chat_shared::frame::{PresenceChange, ServerFrame};
+use chat_shared::{ConversationId, UserId, Username};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
+use std::sync::Arc;
 
 /// Frames that may wait.
 const FRAMES_MAX: usize = 256;
@@ -20,17 +22,20 @@ const FRAMES_MAX: usize = 256;
 const BYTES_MAX: usize = 1 << 20;
 /// A queue that held more than this gives its memory back when it is empty.
 const IDLE_CAPACITY: usize = 16;
+/// Users whose presence was missed that are told of in one frame.
+const MISSED_AT_ONCE: usize = 256;
 
 struct Entry {
     bytes: Bytes,
     kind: Kind,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq)]
 enum Kind {
     Reply,
     Event(ConversationId),
-    Ephemeral(Ephemeral),
+    Typing(ConversationId, UserId),
+    Presence(Arc<[PresenceChange]>),
     /// Stands for dropped events: of one conversation, or of all.
     Resync(Option<ConversationId>),
 }
@@ -43,6 +48,8 @@ pub(super) struct Outbox {
     written: usize,
     /// How many `resync` frames are in the queue.
     resyncs: usize,
+    /// Who came and went while there was no room: how it stands. Newer than what the queue tells of them.
+    missed: BTreeMap<Username, PresenceChange>,
 }
 
 impl Outbox {
@@ -57,18 +64,47 @@ impl Outbox {
 
     /// Queues a frame, or what stands for it.
     pub(super) fn push(&mut self, frame: &Frame) {
-        match frame.kind {
+        match &frame.kind {
             FrameKind::Reply => self.append(frame.bytes.clone(), Kind::Reply),
-            FrameKind::Ephemeral(ephemeral) => {
-                if matches!(ephemeral, Ephemeral::Typing(..)) {
-                    self.retain(|kind| kind != Kind::Ephemeral(ephemeral));
-                }
+            FrameKind::Typing(conversation, user) => {
+                let kind = Kind::Typing(*conversation, *user);
+                self.retain(|other| *other != kind);
                 if self.has_room(&frame.bytes) {
-                    self.append(frame.bytes.clone(), Kind::Ephemeral(ephemeral));
+                    self.append(frame.bytes.clone(), kind);
                 }
             }
-            FrameKind::Event(conversation) => self.push_event(conversation, &frame.bytes),
+            FrameKind::Presence(changes) => {
+                if self.missed.is_empty() && self.has_room(&frame.bytes) {
+                    self.append(frame.bytes.clone(), Kind::Presence(changes.clone()));
+                } else {
+                    self.missed
+                        .extend(changes.iter().map(|change| (change.username.clone(), change.clone())));
+                    self.make_up();
+                }
+            }
+            FrameKind::Event(conversation) => self.push_event(*conversation, &frame.bytes),
         }
+    }
+
+    /// Queues the close frame: nothing follows it.
+    pub(super) fn push_last(&mut self, bytes: Bytes) {
+        self.append(bytes, Kind::Reply);
+        self.missed.clear();
+    }
+
+    /// When everything is written, what was missed of others' presence follows.
+    fn make_up(&mut self) {
+        if !self.queue.is_empty() || self.missed.is_empty() {
+            return;
+        }
+        let mut changes = Vec::with_capacity(self.missed.len().min(MISSED_AT_ONCE));
+        while changes.len() < MISSED_AT_ONCE
+            && let Some((_, change)) = self.missed.pop_first()
+        {
+            changes.push(change);
+        }
+        let told = changes.as_slice().into();
+        self.append(encode(&ServerFrame::Presence { changes }), Kind::Presence(told));
     }
 
     fn push_event(&mut self, conversation: ConversationId, bytes: &Bytes) {
@@ -80,12 +116,12 @@ impl Outbox {
             return;
         }
         if !self.has_room(bytes) {
-            self.retain(|kind| !matches!(kind, Kind::Ephemeral(_)));
+            self.retain(|kind| !matches!(kind, Kind::Typing(..) | Kind::Presence(_)));
         }
         if self.has_room(bytes) {
             return self.append(bytes.clone(), Kind::Event(conversation));
         }
-        self.retain(|kind| kind != Kind::Event(conversation));
+        self.retain(|kind| *kind != Kind::Event(conversation));
         if self.has_room(bytes) {
             return self.resync(Some(conversation));
         }
@@ -121,23 +157,32 @@ impl Outbox {
     }
 
     /// Drops entries that nobody has seen the beginning of.
-    fn retain(&mut self, keep: impl Fn(Kind) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Kind) -> bool) {
         let mut begun = self.written > 0;
         let (mut bytes, mut resyncs) = (self.bytes, self.resyncs);
+        let mut untold = Vec::new();
         self.queue.retain(|entry| {
-            let stays = std::mem::take(&mut begun) || keep(entry.kind);
+            let stays = std::mem::take(&mut begun) || keep(&entry.kind);
             if !stays {
                 bytes -= entry.bytes.len();
                 resyncs -= usize::from(matches!(entry.kind, Kind::Resync(_)));
+                if let Kind::Presence(changes) = &entry.kind {
+                    untold.push(changes.clone());
+                }
             }
             stays
         });
         (self.bytes, self.resyncs) = (bytes, resyncs);
+        // The newest first, which stay.
+        for change in untold.iter().rev().flat_map(|changes| changes.iter()) {
+            self.missed.entry(change.username.clone()).or_insert_with(|| change.clone());
+        }
     }
 
     /// Drops everything but a frame that was begun, for a close frame that is to come through.
     pub(super) fn clear(&mut self) {
         self.retain(|_| false);
+        self.missed.clear();
     }
 
     /// Puts the frame that must be first before everything that gathered.
@@ -175,133 +220,9 @@ impl Outbox {
         if self.queue.capacity() > IDLE_CAPACITY {
             self.queue = VecDeque::new();
         }
+        self.make_up();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chat_shared::UserId;
-
-    fn conversation(id: i64) -> ConversationId {
-        ConversationId::new(id).unwrap()
-    }
-
-    fn event(id: i64, size: usize) -> Frame {
-        Frame { bytes: vec![b'e'; size].into(), kind: FrameKind::Event(conversation(id)) }
-    }
-
-    fn reply(size: usize) -> Frame {
-        Frame { bytes: vec![b'r'; size].into(), kind: FrameKind::Reply }
-    }
-
-    fn typing(id: i64) -> Frame {
-        let user = UserId::new(7).unwrap();
-        Frame {
-            bytes: Bytes::from_static(b"typing"),
-            kind: FrameKind::Ephemeral(Ephemeral::Typing(conversation(id), user)),
-        }
-    }
-
-    /// The queue in letters: reply, event, ephemeral, resync of one, RESYNC of all.
-    fn picture(outbox: &Outbox) -> String {
-        let letter = |entry: &Entry| match entry.kind {
-            Kind::Reply => 'r',
-            Kind::Event(_) => 'e',
-            Kind::Ephemeral(_) => 't',
-            Kind::Resync(Some(_)) => 's',
-            Kind::Resync(None) => 'S',
-        };
-        outbox.queue.iter().map(letter).collect()
-    }
-
-    fn check(outbox: &Outbox) {
-        assert_eq!(outbox.bytes, outbox.queue.iter().map(|entry| entry.bytes.len()).sum::<usize>());
-        let resyncs = outbox.queue.iter().filter(|entry| matches!(entry.kind, Kind::Resync(_))).count();
-        assert_eq!(outbox.resyncs, resyncs);
-        assert!(outbox.bytes <= BYTES_MAX + 1024);
-    }
-
-    #[test]
-    fn the_latest_typing_wins() {
-        let mut outbox = Outbox::default();
-        for frame in [typing(1), typing(2), typing(1)] {
-            outbox.push(&frame);
-        }
-        assert_eq!(picture(&outbox), "tt");
-        check(&outbox);
-    }
-
-    #[test]
-    fn an_overflow_drops_latest_state_first_then_the_conversation_for_one_resync() {
-        let mut outbox = Outbox::default();
-        outbox.push(&reply(10));
-        outbox.push(&typing(1));
-        outbox.push(&event(2, 10));
-        for _ in 0..FRAMES_MAX - 3 {
-            outbox.push(&event(1, 10));
-        }
-        outbox.push(&event(1, 10));
-        assert!(!picture(&outbox).contains('t'));
-        outbox.push(&event(1, 10));
-        assert_eq!(picture(&outbox), "res");
-        check(&outbox);
-        // As long as the resync waits, more of the same conversation stands behind it.
-        outbox.push(&event(1, 10));
-        outbox.push(&event(2, 10));
-        assert_eq!(picture(&outbox), "rese");
-        check(&outbox);
-    }
-
-    #[test]
-    fn bytes_count_as_well_as_frames() {
-        let mut outbox = Outbox::default();
-        for _ in 0..20 {
-            outbox.push(&event(1, 100_000));
-            check(&outbox);
-        }
-        assert_eq!(picture(&outbox), "s");
-    }
-
-    #[test]
-    fn answers_are_never_dropped() {
-        let mut outbox = Outbox::default();
-        for _ in 0..FRAMES_MAX {
-            outbox.push(&reply(10));
-        }
-        assert!(outbox.is_full_of_replies());
-        outbox.push(&event(1, 10));
-        outbox.push(&event(2, 10));
-        outbox.push(&reply(10));
-        assert_eq!(picture(&outbox).matches('r').count(), FRAMES_MAX + 1);
-        assert_eq!(picture(&outbox).matches('S').count(), 1);
-    }
-
-    #[test]
-    fn a_frame_that_was_begun_is_finished() {
-        let mut outbox = Outbox::default();
-        outbox.push(&event(1, 100));
-        outbox.push(&event(1, 100));
-        outbox.advance(30);
-        outbox.clear();
-        assert_eq!(picture(&outbox), "e");
-        let mut slices = [IoSlice::new(&[]); 4];
-        assert_eq!(outbox.slices(&mut slices), 1);
-        assert_eq!(slices[0].len(), 70);
-    }
-
-    #[test]
-    fn writing_advances_over_frames() {
-        let mut outbox = Outbox::default();
-        for size in [10, 20, 30] {
-            outbox.push(&reply(size));
-        }
-        outbox.advance(15);
-        let mut slices = [IoSlice::new(&[]); 4];
-        assert_eq!(outbox.slices(&mut slices), 2);
-        assert_eq!((slices[0].len(), slices[1].len()), (15, 30));
-        outbox.advance(45);
-        assert!(outbox.is_empty());
-        check(&outbox);
-    }
-}
+mod tests;

@@ -230,7 +230,11 @@ impl Session {
                     Ok(Some(end)) => return end,
                     Err(_) => return End::Gone,
                 },
-                () = writable(&link, stuck.is_some()) => link.unstick(),
+                () = writable(&link, stuck.is_some()) => {
+                    link.unstick();
+                    // Who takes something is there, though the answer to a ping waits behind what is not read yet.
+                    self.heard.last = Instant::now();
+                }
             }
             if self.heard.this_turn >= TURN {
                 self.heard.this_turn = 0;
@@ -244,9 +248,18 @@ impl Session {
         take(&mut self.decoder, &mut self.dispatch, bytes, Instant::now())
     }
 
+    /// When the peer will have been silent for too long. Not looked at with each ping: an answer comes a moment
+    /// after its ping, so that the second ping from then on is that moment too early.
+    fn too_silent_at(&self) -> Option<Instant> {
+        (!planted(Bug::SilentKept)).then(|| self.heard.last + self.heartbeat * 2)
+    }
+
     /// When to look at the clock next.
     fn next_alarm(&self, stuck: Option<Instant>) -> Instant {
         let mut next = self.next_ping.min(self.dispatch.next_alarm());
+        if let Some(at) = self.too_silent_at() {
+            next = next.min(at);
+        }
         if let Some(since) = stuck {
             next = next.min(since + STUCK);
         }
@@ -270,10 +283,10 @@ impl Session {
                 "a message must arrive within 10 seconds".to_owned(),
             ));
         }
+        if self.too_silent_at().is_some_and(|at| now >= at) {
+            return close(CloseCode::Silent);
+        }
         if now >= self.next_ping {
-            if now >= self.heard.last + self.heartbeat * 2 && !planted(Bug::SilentKept) {
-                return close(CloseCode::Silent);
-            }
             self.next_ping = now + self.heartbeat;
             self.link.reply_bytes(encode::ping());
         }

@@ -2,7 +2,7 @@
 
 use crate::harness::{TestServer, User, uuid};
 use futures_util::SinkExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -269,24 +269,37 @@ async fn whoever_does_not_read_is_told_to_read_again_and_slows_nobody() {
     let server = TestServer::with(&[("CHAT_DEFAULT_GROUPS", "")]).await;
     let (alice, bob, carol) =
         (server.user("alice").await, server.user("bob").await, server.user("carol").await);
+    let dave = server.user("dave").await;
     let group = alice.group("lab", "public").await;
-    for user in [&bob, &carol] {
+    for user in [&bob, &carol, &dave] {
         user.ok("POST", &format!("/groups/{group}/join"), None).await;
     }
     let (mut a, mut fast, mut slow) = (alice.connect().await, bob.connect().await, carol.connect().await);
+    let mut visiting = Some(dave.connect().await);
+    let is_told = |presence: &Value, online: bool| {
+        let mut changes = presence["changes"].as_array().unwrap().iter();
+        changes.any(|change| change["username"] == "dave" && change["online"] == online)
+    };
+    while !is_told(&fast.next_of("presence").await, true) {}
     // More than the system buffers and the queue hold together.
     let body = "x".repeat(16_000);
     let mut last = 0;
-    for _ in 0..600 {
+    for n in 0..600 {
+        if n == 60 {
+            // Somebody goes while the slow one reads nothing, and what tells of it is dropped for messages.
+            drop(visiting.take());
+            while !is_told(&fast.next_of("presence").await, false) {}
+        }
         a.send(json!({"type": "send", "id": uuid(), "conversation_id": group, "body": body})).await;
         last = a.next_of("ack").await["seq"].as_i64().unwrap();
         // The one who reads has every one of them, although the other does not read at all.
         while fast.next_of("message").await["rev"] != last {}
     }
-    let mut seen = 0;
+    let (mut seen, mut has_gone) = (0, false);
     loop {
         let frame = slow.next().await.unwrap();
         match frame["type"].as_str().unwrap() {
+            "presence" => has_gone |= is_told(&frame, false),
             "message" => seen = frame["rev"].as_i64().unwrap(),
             "resync" => break assert_eq!(frame["conversation_id"], group),
             _ => {}
@@ -295,6 +308,9 @@ async fn whoever_does_not_read_is_told_to_read_again_and_slows_nobody() {
     assert!(seen < last, "nothing was dropped");
     let missed = carol.ok("GET", &format!("/conversations/{group}/changes?since={seen}&limit=1"), None).await;
     assert_eq!(missed["head_rev"], last);
+    while !has_gone {
+        has_gone = is_told(&slow.next_of("presence").await, false);
+    }
     // And from then on it goes on.
     alice.send(group, "still there?").await;
     while slow.next_of("message").await["message"]["body"] != "still there?" {}

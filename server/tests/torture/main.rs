@@ -4,7 +4,8 @@
 //! In the ordinary run a short form does each fault once. `CHAT_TORTURE=long` goes on for as long as
 //! `CHAT_TORTURE_SECONDS` says; `CHAT_TORTURE=<fault>` does one fault alone, again and again for that
 //! long; `CHAT_TORTURE=record` goes on until the server was killed a thousand times under a million messages;
-//! `CHAT_TORTURE=planted` plants bugs in the server and says which were found. What is drawn by lot comes
+//! `CHAT_TORTURE=planted` plants bugs in the server and says which were found; `CHAT_TORTURE=crowd` lets a crowd come
+//! ([`crowd`]), for what `CHAT_TORTURE_CROWD` names or for everything. What is drawn by lot comes
 //! from `CHAT_TORTURE_SEED`. The history of a run that failed is kept in `target/torture/<seed>`.
 
 #![allow(
@@ -19,6 +20,7 @@
 mod chance;
 mod checker;
 mod client;
+mod crowd;
 mod faults;
 mod fresh;
 mod load;
@@ -40,6 +42,7 @@ use faults::{FAULTS, Fault};
 use report::{Figures, Violation};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use world::{Plan, World};
 
 /// How long anything may take on a busy machine.
@@ -50,6 +53,13 @@ const LONG_LOAD: u64 = 300;
 /// Kills of a campaign besides: they are quick, and what they test is the first promise.
 const KILLS: usize = 5;
 const LONG_KILLS: usize = 25;
+
+/// One test at a time: they measure, and open many sockets.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+fn mode() -> String {
+    std::env::var("CHAT_TORTURE").unwrap_or_default()
+}
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
@@ -98,7 +108,10 @@ fn drawn(seed: u64, kills: usize) -> Vec<&'static Fault> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_promised_holds_whatever_is_done_to_the_server() {
-    let mode = std::env::var("CHAT_TORTURE").unwrap_or_default();
+    let (mode, _turn) = (mode(), TURN.lock().await);
+    if mode == "crowd" {
+        return;
+    }
     let seed = setting("CHAT_TORTURE_SEED").unwrap_or(1);
     let mut figures = Figures::default();
     if mode == "planted" {
@@ -125,4 +138,15 @@ async fn what_is_promised_holds_whatever_is_done_to_the_server() {
         }
     }
     println!("{}", figures.table());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_promised_holds_for_a_crowd() {
+    let (mode, _turn) = (mode(), TURN.lock().await);
+    if mode == "crowd" {
+        let named = std::env::var("CHAT_TORTURE_CROWD").ok().filter(|name| !name.is_empty());
+        crowd::run(crowd::Size::Full, named.as_deref()).await;
+    } else if mode.is_empty() {
+        crowd::run(crowd::Size::Small, None).await;
+    }
 }

@@ -127,24 +127,31 @@ impl RawSocket {
     }
 
     async fn packet(&mut self) -> Came {
+        match self.text().await {
+            Ok(text) => Came::Frame(serde_json::from_slice(&text).unwrap_or(Value::Null)),
+            Err(end) => end,
+        }
+    }
+
+    /// The next frame of the chat as it came, however long it takes; or the end.
+    pub(crate) async fn text(&mut self) -> Result<Vec<u8>, Came> {
         loop {
             while let Some((opcode, payload)) = self.whole_frame() {
                 match opcode {
-                    1 => return Came::Frame(serde_json::from_slice(&payload).unwrap_or(Value::Null)),
+                    1 => return Ok(payload),
                     8 => {
-                        return Came::Closed(
-                            payload.get(..2).map_or(1005, |c| u16::from_be_bytes([c[0], c[1]])),
-                        );
+                        let code = payload.get(..2).map_or(1005, |c| u16::from_be_bytes([c[0], c[1]]));
+                        return Err(Came::Closed(code));
                     }
                     // A server that does not hear from us gives us up.
                     9 if self.stream.write_all(&client_frame(0x8A, &payload)).await.is_err() => {
-                        return Came::Gone;
+                        return Err(Came::Gone);
                     }
                     _ => {}
                 }
             }
             if self.more().await.is_err() {
-                return Came::Gone;
+                return Err(Came::Gone);
             }
         }
     }

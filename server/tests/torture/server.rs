@@ -23,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) descriptors: Option<u32>,
     /// Milliseconds between two pings.
     pub(crate) heartbeat: u32,
+    /// Further settings, as the environment has them.
+    pub(crate) settings: Vec<(&'static str, String)>,
     /// The bug that is planted.
     pub(crate) planted: Option<String>,
     /// What it writes is noted.
@@ -57,7 +59,8 @@ impl Place {
             .env("CHAT_DISK_RESERVE_MB", "0")
             .env("CHAT_MAX_CONNECTIONS_PER_USER", "200")
             .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
-            .env("CHAT_LOG", "warn");
+            .env("CHAT_LOG", "warn")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
         match &self.planted {
             Some(bug) => command.env("CHAT_PLANTED", bug),
             None => command.env_remove("CHAT_PLANTED"),
@@ -126,6 +129,19 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Seconds of the processors that it has used.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // The system counts hundredths: in user mode, and for it in the kernel.
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    /// Files and sockets that it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
     /// `kill -9`

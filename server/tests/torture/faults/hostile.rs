@@ -181,7 +181,7 @@ async fn is_gone(watching: &mut RawSocket, name: &str) -> bool {
 }
 
 /// Bytes that the system holds for TCP sockets, of all programs.
-fn socket_memory() -> u64 {
+pub(crate) fn socket_memory() -> u64 {
     const PAGE: u64 = 4096;
     let text = std::fs::read_to_string("/proc/net/sockstat").unwrap();
     let line = text.lines().find(|line| line.starts_with("TCP:")).unwrap();

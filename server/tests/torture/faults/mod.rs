@@ -8,6 +8,8 @@ mod moments;
 mod network;
 mod process;
 
+pub(crate) use hostile::socket_memory;
+
 use crate::power::power;
 use crate::world::World;
 use std::pin::Pin;

@@ -35,6 +35,7 @@ impl Scene {
             volume: None,
             descriptors: None,
             heartbeat: HEARTBEAT,
+            settings: Vec::new(),
             planted: None,
             noted: None,
         };

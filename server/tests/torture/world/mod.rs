@@ -2,7 +2,7 @@
 
 mod settle;
 
-pub(crate) use settle::register;
+pub(crate) use settle::{PASSWORD, register};
 
 use crate::chance::Chance;
 use crate::checker;
@@ -71,6 +71,7 @@ impl World {
             volume,
             descriptors: None,
             heartbeat: HEARTBEAT,
+            settings: Vec::new(),
             planted: plan.planted.clone(),
             noted: None,
         };

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 /// The first owns the groups; the second is always inside them; the last is only in the group that all are in.
 const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
-const PASSWORD: &str = "a password for torture";
+pub(crate) const PASSWORD: &str = "a password for torture";
 
 /// What a device leaves unanswered at once: enough that several share a transaction, few enough that changes meet
 /// each other.
