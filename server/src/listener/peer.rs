@@ -60,6 +60,7 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn find(socket: &str, headers: &[(&'static str, &str)]) -> Peer {
         let trusted: Vec<IpNet> =
@@ -121,5 +122,20 @@ mod tests {
         }
         let tls = Peer::find("192.0.2.1:5".parse().unwrap(), true, &[], &HeaderMap::new());
         assert!(tls.secure);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_puts_in_front_is_never_reached(
+            front in prop::collection::vec("[ -~]{0,20}|[0-9a-f.:\\[\\], ]{0,30}|127.0.0.1|10.0.0.1", 0..4),
+        ) {
+            const NAME: &str = "x-forwarded-for";
+            let headers: Vec<_> = front.iter().map(|value| (NAME, value.as_str())).collect();
+            prop_assert_eq!(find("192.0.2.1:5", &headers).addr.to_string(), "192.0.2.1");
+            let client = [&headers[..], &[(NAME, "203.0.113.9"), (NAME, "10.1.2.3")]].concat();
+            prop_assert_eq!(find("127.0.0.1:5", &client).addr.to_string(), "203.0.113.9");
+            let joined = format!("{}, 203.0.113.9,10.1.2.3", front.join(","));
+            prop_assert_eq!(find("127.0.0.1:5", &[(NAME, &joined)]).addr.to_string(), "203.0.113.9");
+        }
     }
 }

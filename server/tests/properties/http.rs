@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What is written where the caller may not read it.
 const SECRET: &str = "nobody-else-reads-this";
 
+/// No answer quotes a request at length.
+const DETAIL_MAX: usize = 1_000;
+
 /// What a request may be answered with: 405, say, is right for each that asks wrongly, 500 for none.
 const STATUSES: [u16; 17] =
     [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 422, 426, 431];
@@ -95,6 +98,7 @@ impl Answer {
             "application/problem+json" if !self.body.is_empty() => {
                 let problem: Value = serde_json::from_str(&body).unwrap();
                 assert_eq!(problem["status"], self.status, "{body}");
+                assert!(problem["detail"].as_str().unwrap().len() <= DETAIL_MAX, "{body}");
                 let code = problem["code"].as_str().unwrap();
                 assert!(ErrorCode::ALL.iter().any(|known| known.as_str() == code), "{body}");
             }
