@@ -3,14 +3,14 @@
 #[path = "../../../shared/tests/support/mutated.rs"]
 mod mutated;
 #[path = "../properties/text.rs"]
-mod text;
+mod property;
 
 use mutated::{many, mutated, seeds};
 use proptest::prelude::*;
 
 #[test]
 fn the_seeds() {
-    seeds("tests/seeds/text").iter().for_each(|message| text::check(message));
+    seeds("tests/seeds/text").iter().for_each(|message| property::check(message));
 }
 
 proptest! {
@@ -18,6 +18,6 @@ proptest! {
 
     #[test]
     fn nothing_of_a_message_is_lost_or_too_wide(message in mutated(seeds("tests/seeds/text"))) {
-        text::check(&message);
+        property::check(&message);
     }
 }
