@@ -5,6 +5,7 @@
 //! shown: what cannot be seen is removed where free text is stored ([`stored_line`]), and made visible
 //! as `⟨U+202E⟩` where it is shown as it was sent ([`SafeText`]).
 
+use crate::limits::EMOJI_MAX_BYTES;
 use std::fmt;
 use std::ops::Range;
 use unicode_general_category::{GeneralCategory as Category, get_general_category as category};
@@ -69,6 +70,8 @@ pub fn stored_line(text: &str) -> String {
             out.push(' ');
         }
     });
+    // What was removed may have stood between a letter and its accent.
+    let out: String = out.nfc().collect();
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -122,9 +125,10 @@ fn is_visible(c: char) -> bool {
 }
 
 /// Does a joiner make one emoji of these? Of two mathematical symbols, say, it does not, and would be
-/// left at the end of the first.
+/// left at the end of the first. Nor does it where the emoji is longer than any: each joiner looks back
+/// at the whole of it.
 fn joins(emoji: &str, next: char) -> bool {
-    format!("{emoji}{ZWJ}{next}").graphemes(true).nth(1).is_none()
+    emoji.len() < EMOJI_MAX_BYTES && format!("{emoji}{ZWJ}{next}").graphemes(true).nth(1).is_none()
 }
 
 fn show(c: char, out: &mut String) {
@@ -170,9 +174,13 @@ fn clean(text: &str, mut hidden: impl FnMut(char, &mut String)) -> String {
             }
             out.push(c);
         } else {
-            marks = 0;
             emoji = false;
+            let end = out.len();
             hidden(c, &mut out);
+            // Where nothing is shown instead, marks that follow are on the same letter.
+            if out.len() > end {
+                marks = 0;
+            }
         }
     }
     out

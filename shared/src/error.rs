@@ -89,6 +89,18 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// Longest complaint of a parser that is passed on, in characters.
+const COMPLAINT_MAX: usize = 200;
+
+/// What a parser complains of, for people. It may quote what it was given, which can be very long.
+pub fn complaint(error: &impl fmt::Display) -> String {
+    let mut text = error.to_string();
+    if let Some((end, _)) = text.char_indices().nth(COMPLAINT_MAX) {
+        text.replace_range(end.., "…");
+    }
+    text
+}
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {

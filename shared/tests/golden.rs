@@ -2,7 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
+#[path = "properties/client_frame.rs"]
+mod client_frame;
+#[path = "support/mutated.rs"]
+mod mutated;
+#[path = "properties/server_frame.rs"]
+mod server_frame;
+
 use chat_shared::frame::{ClientFrame, ServerFrame};
+use mutated::{many, mutated, seeds};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -91,11 +99,13 @@ fn bad_frames_say_what_is_wrong() {
         (send(&format!(r#","conversation_id":1,"body":"{long}""#)), "unprocessable", true),
         (send(r#","conversation_id":1,"body":"x","reply_to":0"#), "unprocessable", true),
         (r#"{"type":"send","id":"x","conversation_id":1,"body":"x"}"#.into(), "unprocessable", true),
+        (format!(r#"{{"type":"typing","conversation_id":"{long}"}}"#), "invalid_request", false),
     ];
     for (text, code, with_id) in table {
         let bad = ClientFrame::parse(&text).unwrap_err();
         assert_eq!(bad.code.as_str(), code, "{text:.80}");
         assert_eq!(bad.id.is_some(), with_id, "{text:.80}");
+        client_frame::check(text.as_bytes());
     }
     // What is not known is passed over, however deep it is.
     let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(100), "]".repeat(100));
@@ -103,12 +113,20 @@ fn bad_frames_say_what_is_wrong() {
 }
 
 proptest! {
+    #![proptest_config(many())]
+
     #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
-        let _ = ClientFrame::parse(&text);
-        let _ = ClientFrame::parse(&format!("{{\"type\":\"send\",{text}}}"));
+    fn whatever_clients_say_is_understood_or_refused(frame in mutated(seeds("tests/golden"))) {
+        client_frame::check(&frame);
     }
 
+    #[test]
+    fn whatever_a_server_says_is_read_as_it_is_written(frame in mutated(seeds("tests/golden"))) {
+        server_frame::check(&frame);
+    }
+}
+
+proptest! {
     #[test]
     fn sends_come_through_unchanged(body in "\\PC{1,300}", conversation in 1_i64..1 << 53, id: [u8; 16]) {
         prop_assume!(!body.trim().is_empty());

@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "support/mutated.rs"]
+mod mutated;
+#[path = "properties/values.rs"]
+mod values;
+
 use chat_shared::close::{After, after, retry_after_ms};
 use chat_shared::limits;
 use chat_shared::name::{DeviceName, DisplayName, StatusText, Topic};
 use chat_shared::text::{MessageBody, mentioned_names};
 use chat_shared::{ConversationId, ErrorCode, GroupName, SendId, Seq, Username};
+use mutated::{many, mutated, seeds};
+use proptest::prelude::*;
 
 #[test]
 fn lengths() {
@@ -103,4 +110,18 @@ fn error_codes_are_written_as_they_are_named() {
         assert!((400..600).contains(&code.status()) && !code.title().is_empty());
     }
     assert_eq!(serde_json::from_str::<ErrorCode>("\"brand_new\"").unwrap(), ErrorCode::Unknown);
+}
+
+#[test]
+fn what_was_taken_once_is_taken_again() {
+    seeds("tests/seeds/values").iter().for_each(|text| values::check(text));
+}
+
+proptest! {
+    #![proptest_config(many())]
+
+    #[test]
+    fn what_is_made_of_it_as_well(text in mutated(seeds("tests/seeds/values"))) {
+        values::check(&text);
+    }
 }

@@ -7,6 +7,7 @@ use crate::error::AppError;
 use crate::listener::{ConnectionGuard, Peer};
 use crate::store::ListQuery;
 use bytes::{Buf, Bytes, BytesMut};
+use chat_shared::error::complaint;
 use chat_shared::limits::{HTTP_BODY_MAX_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use chat_shared::{ConversationId, ErrorCode, Seq};
 use futures_util::StreamExt;
@@ -114,7 +115,10 @@ impl Call {
             return Err(AppError::invalid_request("The body must be a JSON object."));
         }
         serde_json::from_slice(&body).map_err(|error| {
-            AppError::invalid_request(format!("The body is not what is expected here: {error}."))
+            AppError::invalid_request(format!(
+                "The body is not what is expected here: {}.",
+                complaint(&error)
+            ))
         })
     }
 

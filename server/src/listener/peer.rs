@@ -23,12 +23,13 @@ impl Peer {
         let mut addr = socket.ip().to_canonical();
         let mut secure = is_tls;
         if is_trusted(addr, trusted) {
-            let hops = headers.get_all("x-forwarded-for").iter();
-            let hops = hops.map(|value| value.to_str().unwrap_or_default());
-            let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
+            // Divided as bytes: what a client put in front need not be text, and spoils only itself.
+            let lines = headers.get_all("x-forwarded-for").iter();
+            let hops: Vec<&[u8]> =
+                lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
             for hop in hops.into_iter().rev() {
                 // What is no address ends the chain: the last known hop stands for the client.
-                let Some(next) = parse_hop(hop.trim()) else { break };
+                let Some(next) = parse_hop(hop) else { break };
                 addr = next;
                 if !is_trusted(addr, trusted) {
                     break;
@@ -36,8 +37,8 @@ impl Peer {
             }
             // The nearest proxy's word, if there are several.
             let proto = headers.get_all("x-forwarded-proto").iter().next_back();
-            let proto = proto.and_then(|value| value.to_str().ok()?.rsplit(',').next());
-            secure |= proto.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
+            let proto = proto.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next());
+            secure |= proto.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
         }
         Self { addr, socket, secure }
     }
@@ -50,7 +51,8 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 }
 
 /// An address as proxies write it: bare, in brackets, or with a port.
-fn parse_hop(text: &str) -> Option<IpAddr> {
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?.trim();
     let bare = || text.parse::<IpAddr>().ok();
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
@@ -60,6 +62,7 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn find(socket: &str, headers: &[(&'static str, &str)]) -> Peer {
         let trusted: Vec<IpNet> =
@@ -86,6 +89,7 @@ mod tests {
             ("127.0.0.1:5", &["10.0.0.7, 10.0.0.8"], "10.0.0.7"),
             ("127.0.0.1:5", &["203.0.113.9, unknown"], "127.0.0.1"),
             ("127.0.0.1:5", &["6.6.6.6, nonsense, 10.0.0.8"], "10.0.0.8"),
+            ("127.0.0.1:5", &["\u{e4}, 203.0.113.9"], "203.0.113.9"),
             ("127.0.0.1:5", &[""], "127.0.0.1"),
             ("127.0.0.1:5", &["203.0.113.9:1234"], "203.0.113.9"),
             ("127.0.0.1:5", &["2001:db8::1"], "2001:db8::1"),
@@ -114,6 +118,7 @@ mod tests {
             ("127.0.0.1:5", &["https, http"], false),
             ("127.0.0.1:5", &["https", "http"], false),
             ("127.0.0.1:5", &["http, https"], true),
+            ("127.0.0.1:5", &["\u{e4}, https"], true),
             ("192.0.2.1:5", &["https"], false),
         ] {
             let headers: Vec<_> = values.iter().map(|value| (NAME, *value)).collect();
@@ -121,5 +126,20 @@ mod tests {
         }
         let tls = Peer::find("192.0.2.1:5".parse().unwrap(), true, &[], &HeaderMap::new());
         assert!(tls.secure);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_puts_in_front_is_never_reached(
+            front in prop::collection::vec("\\PC{0,20}|[0-9a-f.:\\[\\], ]{0,30}|10\\.0\\.0\\.1", 0..4),
+        ) {
+            const NAME: &str = "x-forwarded-for";
+            let headers: Vec<_> = front.iter().map(|value| (NAME, value.as_str())).collect();
+            prop_assert_eq!(find("192.0.2.1:5", &headers).addr.to_string(), "192.0.2.1");
+            let client = [&headers[..], &[(NAME, "203.0.113.9"), (NAME, "10.1.2.3")]].concat();
+            prop_assert_eq!(find("127.0.0.1:5", &client).addr.to_string(), "203.0.113.9");
+            let joined = format!("{}, 203.0.113.9,10.1.2.3", front.join(","));
+            prop_assert_eq!(find("127.0.0.1:5", &[(NAME, &joined)]).addr.to_string(), "203.0.113.9");
+        }
     }
 }

@@ -20,6 +20,7 @@ mod matrix;
 mod openapi;
 mod operation;
 mod process;
+mod properties;
 mod security;
 #[path = "../support/volume.rs"]
 mod small_volume;

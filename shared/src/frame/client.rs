@@ -1,6 +1,6 @@
 //! What clients say.
 
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, complaint};
 use crate::id::{ConversationId, SendId, Seq};
 use crate::name::Emoji;
 use crate::text::MessageBody;
@@ -124,16 +124,17 @@ struct Fields<'a> {
 impl ClientFrame {
     /// Reads one text frame.
     pub fn parse(text: &str) -> Result<Self, BadFrame> {
-        let not_a_frame = |why: &dyn std::fmt::Display| BadFrame {
+        let not_a_frame = |why: &str| BadFrame {
             id: None,
             code: ErrorCode::InvalidRequest,
             detail: format!("not a frame of this protocol: {why}"),
         };
         // A list would be taken for the fields in their order.
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(not_a_frame(&"it is no JSON object"));
+            return Err(not_a_frame("it is no JSON object"));
         }
-        let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| not_a_frame(&error))?;
+        let fields: Fields<'_> =
+            serde_json::from_str(text).map_err(|error| not_a_frame(&complaint(&error)))?;
         fields.check().map_err(|mut bad| {
             bad.id = fields.id.as_deref().filter(|id| id.len() <= FRAME_ID_MAX).map(str::to_owned);
             bad

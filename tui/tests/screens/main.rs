@@ -13,4 +13,5 @@ mod keys;
 mod looks;
 mod questions;
 mod reading;
+mod text;
 mod unsent;
