@@ -18,18 +18,24 @@ pub(super) const MESSAGE_TIME: Duration = Duration::from_secs(10);
 
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Incoming<'a> {
+pub enum Incoming<'a> {
+    /// A whole message.
     Text(&'a str),
+    /// With what is to be sent back.
     Ping(&'a [u8]),
+    /// Whatever it carries.
     Pong,
+    /// A proper good-bye.
     Close,
 }
 
 /// The peer broke the protocol: the close code that says how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Violation {
-    pub(super) code: CloseCode,
-    pub(super) why: &'static str,
+pub struct Violation {
+    /// What the connection is closed with.
+    pub code: CloseCode,
+    /// In words.
+    pub why: &'static str,
 }
 
 const fn protocol(why: &'static str) -> Violation {
@@ -41,7 +47,7 @@ const NOT_UTF8: Violation = Violation { code: CloseCode::InvalidData, why: "text
 
 /// The state between two reads.
 #[derive(Default)]
-pub(super) struct Decoder {
+pub struct Decoder {
     /// The beginning of a frame whose end has not arrived.
     rest: Vec<u8>,
     /// The fragments so far of a message whose end has not arrived.
@@ -77,13 +83,13 @@ impl Fragments {
 
 impl Decoder {
     /// Since when something incomplete is waiting for its end.
-    pub(super) fn incomplete_since(&self) -> Option<Instant> {
+    pub fn incomplete_since(&self) -> Option<Instant> {
         self.since
     }
 
     /// Takes what was read (and unmasks it in place), and hands on each message in it, until one says
     /// that it was the last.
-    pub(super) fn feed(
+    pub fn feed(
         &mut self,
         read: &mut [u8],
         now: Instant,

@@ -4,7 +4,7 @@
 //! and encoded here, without a library's per-connection buffers; frame headers are read and written
 //! by tungstenite's public codec.
 
-mod decoder;
+pub mod decoder;
 mod dispatch;
 mod encode;
 mod link;
