@@ -1,6 +1,6 @@
 //! The system calls of the real program: a group of ten, all connected, and one message at a time.
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -9,8 +9,6 @@ use std::process::{Child, Command, Stdio};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-
-use futures_util::SinkExt as _;
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -38,6 +36,8 @@ pub(crate) fn calls(messages: u32) -> BTreeMap<&'static str, f64> {
         .arg(dir.path().join("data"))
         .envs([("CHAT_PBKDF2_ITERATIONS", "1"), ("CHAT_RATE_LIMITS", "off")])
         .stdout(Stdio::piped())
+        // It warns of these two settings.
+        .stderr(Stdio::null())
         .spawn()
         .expect("strace");
     let mut line = String::new();

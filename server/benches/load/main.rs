@@ -219,7 +219,10 @@ fn machine(peers: &[Server]) -> BTreeMap<String, String> {
             memory.lines().next().and_then(|l| l.split_whitespace().nth(1)).map(|k| format!("{k} KiB")),
         ),
         ("kernel".to_owned(), told("uname", &["-sr"])),
-        ("file system".to_owned(), told("stat", &["-f", "-c", "%T", &dir.display().to_string()])),
+        (
+            "file system".to_owned(),
+            told("findmnt", &["-n", "-o", "FSTYPE", "-T", &dir.display().to_string()]),
+        ),
         ("day".to_owned(), told("date", &["-u", "+%F"])),
         ("compiler".to_owned(), told("rustc", &["--version"])),
         ("commit".to_owned(), told("git", &["describe", "--always", "--dirty"])),

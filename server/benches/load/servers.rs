@@ -97,7 +97,7 @@ impl Server {
         matches!(self, Self::Disk | Self::Sqlite | Self::Chat | Self::ChatTls)
     }
 
-    /// A peer's Debian package, and the program to start.
+    /// A peer's Debian package, and its program.
     pub(crate) fn package(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Disk | Self::Sqlite | Self::Chat | Self::ChatTls => return None,
@@ -105,8 +105,7 @@ impl Server {
             Self::Ngircd => ("ngircd", "ngircd"),
             Self::Nats | Self::JetStream => ("nats-server", "nats-server"),
             Self::Mosquitto | Self::Mosquitto1 => ("mosquitto", "mosquitto"),
-            // Its own script would start the port mapper of Erlang too.
-            Self::Ejabberd => ("ejabberd", "erl"),
+            Self::Ejabberd => ("ejabberd", "ejabberdctl"),
             Self::Prosody => ("prosody", "prosody"),
         })
     }
@@ -157,7 +156,7 @@ impl Server {
             Self::Nats | Self::JetStream | Self::Mosquitto | Self::Mosquitto1 => {
                 command.arg("-c").arg(file);
             }
-            Self::Ejabberd => erlang(&mut command, &file, dir),
+            Self::Ejabberd => command = erlang(&file, dir),
             Self::Prosody => {
                 if is_root() {
                     // It refuses to run as root.
@@ -227,14 +226,17 @@ fn own(command: &mut Command, port: u16) {
     command.envs([("CHAT_PBKDF2_ITERATIONS", "1"), ("CHAT_RATE_LIMITS", "off")]);
 }
 
-/// ejabberd on an Erlang that talks to no other, and whose schedulers sleep when there is nothing to do.
-fn erlang(command: &mut Command, file: &Path, dir: &Path) {
+/// ejabberd on an Erlang that talks to no other, and whose schedulers sleep when there is nothing to do. (Its own
+/// script would start Erlang's port mapper too.)
+fn erlang(file: &Path, dir: &Path) -> Command {
+    let mut command = Command::new("erl");
     command.args(["-noinput", "+P", "250000", "+Q", "65536", "+sbwt", "none", "+sbwtdcpu", "none"]);
     command.args(["+sbwtdio", "none", "-mnesia", "dir"]).arg(format!("{:?}", dir.join("mnesia")));
     command.args(["-s", "ejabberd"]);
     command.env("HOME", dir).env("EJABBERD_CONFIG_PATH", file).env("ERL_LIBS", "/usr/lib/x86_64-linux-gnu");
     command.env("EJABBERD_LOG_PATH", dir.join("ejabberd.log"));
     command.env("ERL_MAX_PORTS", "65536").env("ERL_CRASH_DUMP_BYTES", "0");
+    command
 }
 
 /// Writes a certificate for localhost, tells our server of it, and returns it.
