@@ -2,7 +2,7 @@
 
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::servers::{SERVERS, Server};
-use crate::targets::{self, Verdict};
+use crate::targets::{self, Target, Verdict};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -208,6 +208,10 @@ impl Results {
                 target.bound(),
                 if is_met { "met" } else { "**missed**" }
             ));
+        }
+        let unmeasured: Vec<_> = targets::unmeasured(self).map(Target::name).collect();
+        if !unmeasured.is_empty() {
+            text.push_str(&format!("\nNot measured: {}.\n", unmeasured.join(", ")));
         }
         text
     }

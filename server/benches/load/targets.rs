@@ -46,6 +46,12 @@ impl Target {
         format!("{sign} {}{times}", number(self.value))
     }
 
+    /// In words, without the figure.
+    pub(crate) fn name(&self) -> String {
+        let beside = self.beside.map_or(String::new(), |server| format!(" beside {}", server.title()));
+        format!("`{}`{beside}", self.scenario)
+    }
+
     /// Our figure, or its ratio to the other's. The machine is not the same from one minute to the next, so a
     /// ratio is taken within each repetition.
     fn measure(&self, results: &Results) -> Option<Spread> {
@@ -108,4 +114,9 @@ pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
     };
     let all = TARGETS.iter().filter_map(judged);
     all.chain(SCENARIOS.iter().filter_map(|scenario| spoiled(scenario.name))).collect()
+}
+
+/// Those of which nothing can be said, because it was not measured, or failed.
+pub(crate) fn unmeasured(results: &Results) -> impl Iterator<Item = &'static Target> {
+    TARGETS.iter().filter(|target| target.measure(results).is_none())
 }

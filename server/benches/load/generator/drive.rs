@@ -7,6 +7,7 @@ use crate::report::Figures;
 use crate::scenario::Work;
 use crate::wire::{Meet, Plan};
 use anyhow::Result;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -50,7 +51,6 @@ pub(crate) async fn drive(
 
 /// Everybody enters their group, so many at once; the first member of each, who may make it, before the others.
 async fn join(crowd: &Crowd, all: &[Rc<Connection>], size: u32) -> Result<()> {
-    use futures_util::{StreamExt as _, TryStreamExt as _};
     let (first, others): (Vec<_>, Vec<_>) = all.iter().partition(|connection| connection.user % size == 0);
     for members in [first, others] {
         let joins = members.into_iter().map(|member| member.join(crowd, member.user / size));
@@ -82,7 +82,7 @@ async fn idle(crowd: &Rc<Crowd>, users: u32, server: &Process) -> Result<Figures
     ]))
 }
 
-/// Everybody was there and comes back: first as many at a time as one after the other would be, then all at once.
+/// Everybody was there and comes back: first some at a time, as at any other connecting, and then all at once.
 async fn reconnect(crowd: &Rc<Crowd>, users: u32, server: &Process) -> Result<Figures> {
     crowd.connect(users, crowd.at_once).await?;
     let mut figures = Figures::new();
