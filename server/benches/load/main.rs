@@ -1,310 +1,259 @@
-//! The load benchmark: the real program, real sockets, everything on this machine.
+//! The load benchmark: our server beside its peers, in one run, on one machine.
 //!
-//! `cargo bench --bench load` prints durable messages per second beside what SQLite itself does with the
-//! same schema in batches of 1,000 on the same disk, deliveries to one large group, memory per idle
-//! connection, and how long a start takes on nothing and on a million messages. The figures are ratios or
-//! counts: absolute ones say more about the machine, which the generator shares with the server.
+//! `scripts/bench` is the way to start it; `docs/PERFORMANCE.md` says how it measures and what came of it. Each
+//! server has one core, the generator another; every scenario has a fresh server on an empty directory, and the
+//! servers take turns, because the machine is not the same from one minute to the next. What is measured goes into a
+//! file as lines of JSON, from which the tables, the comparison with the targets and the picture are made.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a benchmark that cannot go on says where, and prints"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
 
-mod frames;
-mod server;
+mod floor;
+mod generator;
+mod plot;
+mod process;
+mod report;
+mod scenario;
+mod servers;
+mod stamp;
+mod starts;
+mod targets;
+mod wire;
 
-use chat_server::store::sqlite::{Opening, SqliteStore};
-use chat_server::store::{Actor, Admission, NewGroup, NewUser, NobodyListens, SendMessage, Store as _, ask};
-use chat_shared::SendId;
-use chat_shared::api::Visibility;
-use chat_shared::text::MessageBody;
-use frames::{Acks, Frames};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
-use server::{Server, own_cpu};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use generator::{Crowd, drive};
+use report::{Figures, Line, Measured, Results};
+use scenario::{SCENARIOS, Scenario, Work};
+use servers::{Running, SERVERS, Server};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-const PASSWORD: &str = "a password for benchmarks";
-const SECONDS: Duration = Duration::from_secs(5);
-const BODY: usize = 196;
-/// Turns of SQLite alone and of publishing, and how long each is.
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_secs(2);
-const MESSAGES: u64 = 1_000_000;
+/// The longest that one server may take for one scenario.
+const PATIENCE: Duration = Duration::from_secs(400);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-type Sender = SplitSink<Socket, Message>;
-type Receiver = SplitStream<Socket>;
-
-async fn send(sender: &mut Sender, group: i64) {
-    let id = uuid::Uuid::now_v7();
-    let text = format!(r#"{{"type":"send","id":"{id}","conversation_id":{group},"body":"{:x>BODY$}"}}"#, "");
-    sender.send(Message::text(text)).await.unwrap();
+#[derive(Parser)]
+#[command(name = "bench", about = "Measures chat-server beside its peers")]
+struct Arguments {
+    /// What to measure; all of it unless some are named.
+    scenarios: Vec<String>,
+    /// The peers to measure beside it, separated by spaces; all of them if it is not given.
+    #[arg(long)]
+    peers: Option<String>,
+    /// How often.
+    #[arg(long, default_value_t = 3)]
+    reps: u32,
+    /// How long messages are sent in each scenario.
+    #[arg(long, default_value_t = 4.0)]
+    secs: f64,
+    /// With a twentieth of the people, to see whether everything works: the figures mean nothing.
+    #[arg(long)]
+    small: bool,
+    /// Where the lines of JSON go.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.jsonl"))]
+    out: PathBuf,
+    /// Keeps what is there, and adds to it.
+    #[arg(long)]
+    append: bool,
+    /// Measures nothing, and writes what was measured into docs/PERFORMANCE.md and docs/performance.svg.
+    #[arg(long)]
+    write_docs: bool,
+    /// The server's core.
+    #[arg(long, default_value_t = 1)]
+    server_core: usize,
+    /// The generator's core.
+    #[arg(long, default_value_t = 0)]
+    own_core: usize,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-/// What SQLite does alone: the rows that a send writes, 1,000 in a transaction.
-fn sqlite_alone() -> f64 {
-    let dir = tempfile::tempdir().unwrap();
-    let mut db = rusqlite::Connection::open(dir.path().join("floor.db")).unwrap();
-    // As the server has it.
-    db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;",
-    )
-    .unwrap();
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema.sql");
-    db.execute_batch(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    for n in 1..=50 {
-        db.execute(
-            "INSERT INTO users (username, display_name, created_at) VALUES (?1, ?1, 0)",
-            [format!("u{n}")],
-        )
-        .unwrap();
-        db.execute("INSERT INTO conversations (kind, created_at) VALUES ('group', 0)", []).unwrap();
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.write_docs {
+        return write_docs(&arguments.out);
     }
-    let body = "x".repeat(BODY);
-    let (started, mut rows) = (Instant::now(), 0_i64);
-    while started.elapsed() < ROUND {
-        let transaction = db.transaction().unwrap();
-        for _ in 0..1000 {
-            let (user, seq) = (rows % 50 + 1, rows / 50 + 1);
-            transaction
-                .prepare_cached("UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1")
-                .unwrap()
-                .execute([user, seq])
-                .unwrap();
-            transaction
-                .prepare_cached(
-                    "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at) VALUES (?1, ?2, ?3, ?4, 'text', ?5, 0)",
-                )
-                .unwrap()
-                .execute(rusqlite::params![user << 32 | seq, seq, user, uuid::Uuid::now_v7().as_bytes(), body])
-                .unwrap();
-            rows += 1;
-        }
-        transaction.commit().unwrap();
-    }
-    rows as f64 / started.elapsed().as_secs_f64()
-}
-
-/// What publishing cost.
-struct Published {
-    /// Acks in a second.
-    rate: f64,
-    /// CPU seconds per million acks: of the server, and of the generator.
-    cpu: [f64; 2],
-}
-
-/// 50 senders, each alone in a group, 20 unacknowledged messages each.
-async fn publish(server: &Server) -> Published {
-    let tokens = server.register(50).await;
-    let mut sockets = Vec::new();
-    for (n, token) in tokens.iter().enumerate() {
-        let group = server.group(&format!("alone{n}"), std::slice::from_ref(token)).await;
-        sockets.push((group, server.connect(token).await.into_inner()));
-    }
-    let cpu = [server.cpu(), own_cpu()];
-    let tasks = sockets.into_iter().map(|(group, mut socket)| {
-        tokio::spawn(async move {
-            let (mut frames, mut acks) = (Frames::new(group), Acks::default());
-            let (mut out, mut piece) = (Vec::new(), vec![0; 64 << 10]);
-            let (started, mut count, mut owed) = (Instant::now(), 0, 20);
-            while started.elapsed() < ROUND {
-                (0..owed).for_each(|_| frames.next(&mut out));
-                socket.write_all(&out).await.unwrap();
-                out.clear();
-                let read = socket.read(&mut piece).await.unwrap();
-                assert!(read > 0, "the server closed a socket");
-                owed = acks.count(&piece[..read]);
-                count += owed;
-            }
-            count as f64 / started.elapsed().as_secs_f64()
-        })
-    });
-    let mut rate = 0.0;
-    for task in tasks.collect::<Vec<_>>() {
-        rate += task.await.unwrap();
-    }
-    let per_million = |before: f64, after: f64| (after - before) * 1e6 / (rate * ROUND.as_secs_f64());
-    Published { rate, cpu: [per_million(cpu[0], server.cpu()), per_million(cpu[1], own_cpu())] }
-}
-
-/// One sender, 500 readers, 32 messages in flight. Deliveries and server CPU seconds per million.
-async fn fan_out(server: &Server) -> (f64, f64) {
-    const MEMBERS: usize = 500;
-    const WINDOW: u64 = 32;
-    let tokens = server.register(MEMBERS).await;
-    let group = server.group("all", &tokens).await;
-    let mut readers: Vec<(Option<Sender>, Receiver)> = Vec::new();
-    for token in &tokens {
-        let (sender, receiver) = server.connect(token).await.split();
-        readers.push((Some(sender), receiver));
-    }
-    let (mut sender, mut own) = readers.swap_remove(0);
-    let mut sender = sender.take().unwrap();
-    // The slowest reader opens the window.
-    let (done, mut finished) = tokio::sync::mpsc::unbounded_channel();
-    for (kept_open, mut receiver) in readers {
-        let done = done.clone();
-        tokio::spawn(async move {
-            let _kept_open = kept_open;
-            while let Some(Ok(message)) = receiver.next().await {
-                if message.to_text().unwrap_or("").starts_with(r#"{"type":"message""#)
-                    && done.send(()).is_err()
-                {
-                    return;
-                }
-            }
-        });
-    }
-    tokio::spawn(async move { while own.next().await.is_some_and(|message| message.is_ok()) {} });
-    let each = (MEMBERS - 1) as u64;
-    let (started, cpu) = (Instant::now(), server.cpu());
-    let (mut sent, mut received) = (0, 0);
-    while started.elapsed() < SECONDS || received < sent * each {
-        if started.elapsed() < SECONDS && sent * each - received <= (WINDOW - 1) * each {
-            send(&mut sender, group).await;
-            sent += 1;
-        } else {
-            let one = tokio::time::timeout(SECONDS, finished.recv()).await;
-            one.expect("a delivery was lost").unwrap();
-            received += 1;
-        }
-    }
-    let deliveries = received as f64;
-    (deliveries / started.elapsed().as_secs_f64(), (server.cpu() - cpu) * 1e6 / deliveries)
-}
-
-/// Resident memory per idle connection.
-async fn idle(server: &Server, connections: usize) -> f64 {
-    let tokens = server.register(connections).await;
-    let before = server.resident_kib();
-    let mut open = Vec::with_capacity(connections);
-    for token in &tokens {
-        open.push(server.connect(token).await);
-    }
-    (server.resident_kib() - before) / open.len() as f64
-}
-
-/// Stores this many messages of 50 people through the store itself: 200 groups, a fifth of the people in
-/// each.
-async fn fill(dir: &Path, messages: u64) {
-    const GROUPS: usize = 200;
-    let opening = Opening { path: dir.join("chat.db"), reserve: 0 };
-    let store = Arc::new(SqliteStore::open(&opening, NobodyListens).unwrap());
-    let mut users = Vec::new();
-    for n in 0..50 {
-        let new = NewUser {
-            username: format!("user{n}").parse().unwrap(),
-            display_name: format!("user{n}").parse().unwrap(),
-            password_hash: "none".to_owned(),
-            admission: Admission::Operator,
-            default_groups: Vec::new(),
-            session: None,
-            now: 1,
-        };
-        users.push(ask(|reply| store.create_user(new, reply)).await.unwrap().id);
-    }
-    let mut groups = Vec::new();
-    for n in 0..GROUPS {
-        let owner = users[n % users.len()];
-        let new = NewGroup {
-            actor: Actor::User(owner),
-            name: format!("group{n}").parse().unwrap(),
-            topic: "".parse().unwrap(),
-            visibility: Visibility::Public,
-            now: 1,
-        };
-        let group = ask(|reply| store.create_group(new, reply)).await.unwrap().id;
-        for member in users.iter().skip(n % 5).step_by(5).filter(|user| **user != owner) {
-            ask(|reply| store.join_group(*member, group, 1, reply)).await.unwrap();
-        }
-        groups.push((owner, group));
-    }
-    let body = MessageBody::new("x".repeat(BODY)).unwrap();
-    let send = |n: u64| {
-        let (sender, conversation) = groups[n as usize % GROUPS];
-        let id = SendId::from_bytes(*uuid::Uuid::now_v7().as_bytes());
-        let (body, store) = (body.clone(), store.clone());
-        let send = SendMessage {
-            sender,
-            id,
-            conversation,
-            body,
-            reply_to: None,
-            here: Vec::new(),
-            refuse_new: None,
-            now: 1,
-        };
-        async move { ask(|reply| store.send_message(send, reply)).await.unwrap() }
+    let chosen = chosen(&arguments.scenarios)?;
+    let peers = peers(arguments.peers.as_deref())?;
+    pin(arguments.own_core)?;
+    let mut results = if arguments.append && arguments.out.exists() {
+        Results::read(&arguments.out)?
+    } else {
+        Results::default()
     };
-    futures_util::stream::iter(0..messages).map(send).buffered(2_000).for_each(|_| async {}).await;
-    store.close().await;
-}
-
-/// From the start of the program until it says that it is ready, and what it holds then.
-async fn start_on(dir: tempfile::TempDir) -> (Duration, f64) {
-    let started = Instant::now();
-    let server = Server::on(dir);
-    let url = server.base.replace("/api/v1", "/readyz");
-    while !server.http.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {}
-    (started.elapsed(), server.resident_kib() / 1024.0)
-}
-
-/// Is this part asked for? All are unless some are named: `cargo bench --bench load -- publish idle`.
-fn is_asked_for(part: &str) -> bool {
-    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    named.peek().is_none() || named.any(|name| name == part)
-}
-
-#[tokio::main]
-async fn main() {
-    if is_asked_for("start") {
-        let empty = start_on(tempfile::tempdir().unwrap()).await;
-        let dir = tempfile::tempdir().unwrap();
-        fill(dir.path(), MESSAGES).await;
-        let full = start_on(dir).await;
-        for (what, (time, memory)) in [("an empty directory", empty), ("1,000,000 messages", full)] {
-            println!(
-                "start to ready on {what}     {:>10.0} ms   {memory:.1} MiB resident",
-                time.as_secs_f64() * 1e3
-            );
+    let before = results.repetitions();
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(arguments.append)
+        .truncate(!arguments.append)
+        .open(&arguments.out)?;
+    note(&mut file, &mut results, Line::Machine { machine: machine(&peers) })?;
+    for repetition in 1..=arguments.reps {
+        for scenario in &chosen {
+            for server in scenario.servers.iter().filter(|server| server.is_own() || peers.contains(server)) {
+                let (figures, error) = match measure(scenario, *server, &arguments) {
+                    Ok(figures) => (figures, None),
+                    Err(error) => (Figures::new(), Some(format!("{error:#}"))),
+                };
+                let measured = Measured {
+                    scenario: scenario.name.to_owned(),
+                    server: server.name().to_owned(),
+                    repetition: before + repetition,
+                    figures,
+                    error,
+                };
+                eprintln!("{}", serde_json::to_string(&measured)?);
+                note(&mut file, &mut results, Line::Measured(measured))?;
+            }
         }
     }
-    if is_asked_for("publish") {
-        // In turns, since the machine is not the same from one minute to the next; what counts is the
-        // ratio within a turn.
-        let mut rounds = Vec::new();
-        for _ in 0..ROUNDS {
-            let floor = tokio::task::spawn_blocking(sqlite_alone).await.unwrap();
-            let Published { rate, cpu } = publish(&Server::start()).await;
-            rounds.push([rate / floor, floor, rate, cpu[0], cpu[1]]);
+    println!("{}\n{}", results.tables(), results.verdicts());
+    Ok(())
+}
+
+/// The scenarios of these names.
+fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
+    if names.is_empty() {
+        return Ok(SCENARIOS.to_vec());
+    }
+    let named = |name: &String| SCENARIOS.iter().find(|scenario| scenario.name == name).copied();
+    let all: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    names
+        .iter()
+        .map(|n| named(n).with_context(|| format!("no scenario {n:?}; there are {}", all.join(", "))))
+        .collect()
+}
+
+/// The peers of these names, or all, as far as they are installed.
+fn peers(names: Option<&str>) -> Result<Vec<Server>> {
+    let mut peers = match names {
+        Some(names) => names.split_whitespace().map(Server::named).collect::<Result<_>>()?,
+        None => SERVERS.to_vec(),
+    };
+    peers.retain(|server| {
+        let Some((package, program)) = server.package() else { return false };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = std::env::split_paths(&path).any(|dir| dir.join(program).exists());
+        if !is_there {
+            eprintln!("{} is skipped: Debian's package {package} is not installed.", server.title());
         }
-        rounds.sort_by(|one, other| one[0].total_cmp(&other[0]));
-        let [ratio, floor, rate, server, own] = rounds[ROUNDS / 2];
-        let (least, most) = (rounds[0][0], rounds[ROUNDS - 1][0]);
-        println!("SQLite alone, 1,000 rows a transaction   {floor:>10.0} rows/s");
-        println!(
-            "publish, 50 senders, 20 in flight        {rate:>10.0} acks/s   {ratio:.2} of SQLite alone ({least:.2} to {most:.2})   {server:.2} CPU s per million, and {own:.2} of the generator"
+        is_there
+    });
+    Ok(peers)
+}
+
+/// Puts this thread, and what it starts, on this core.
+fn pin(core: usize) -> Result<()> {
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(core);
+    rustix::thread::sched_setaffinity(None, &cores).with_context(|| format!("core {core}: two are needed"))
+}
+
+/// Measures one server in one scenario, once.
+fn measure(scenario: &Scenario, server: Server, arguments: &Arguments) -> Result<Figures> {
+    let time = Duration::from_secs_f64(arguments.secs);
+    let core = arguments.server_core;
+    let on_server_core = |floor: fn(Duration) -> Result<Figures>| {
+        let measuring = std::thread::spawn(move || {
+            pin(core)?;
+            floor(time)
+        });
+        measuring.join().map_err(|_| anyhow::anyhow!("it panicked"))?
+    };
+    match server {
+        Server::Disk => return on_server_core(floor::disk),
+        Server::Sqlite => return on_server_core(floor::sqlite),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(if scenario.spins { 8 } else { 61 })
+        .build()?;
+    let work = if arguments.small { scenario.work.small() } else { scenario.work };
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        if let Work::Start = work {
+            return starts::start(if arguments.small { 50_000 } else { 1_000_000 }, core).await;
+        }
+        let running = Running::start(server, core).await?;
+        let crowd = Crowd::new(running.protocol, running.address, server.at_once())?;
+        if scenario.spins {
+            tokio::task::spawn_local(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        match tokio::time::timeout(PATIENCE, drive(&crowd, work, &running.process, time)).await {
+            Ok(figures) => figures,
+            Err(_) => bail!("not done after {} s", PATIENCE.as_secs()),
+        }
+    })
+}
+
+fn note(file: &mut File, results: &mut Results, line: Line) -> Result<()> {
+    writeln!(file, "{}", serde_json::to_string(&line)?)?;
+    results.add(line);
+    Ok(())
+}
+
+/// What a reader needs to know of the machine and of the peers.
+fn machine(peers: &[Server]) -> BTreeMap<String, String> {
+    let told = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let dir = std::env::temp_dir();
+    let mut facts = BTreeMap::from([
+        ("processor".to_owned(), model.map(|(_, model)| model.to_owned())),
+        ("cores".to_owned(), told("nproc", &["--all"])),
+        (
+            "memory".to_owned(),
+            memory.lines().next().and_then(|l| l.split_whitespace().nth(1)).map(|k| format!("{k} KiB")),
+        ),
+        ("kernel".to_owned(), told("uname", &["-sr"])),
+        (
+            "file system".to_owned(),
+            told("findmnt", &["-n", "-o", "FSTYPE", "-T", &dir.display().to_string()]),
+        ),
+        ("day".to_owned(), told("date", &["-u", "+%F"])),
+        ("compiler".to_owned(), told("rustc", &["--version"])),
+        ("commit".to_owned(), told("git", &["describe", "--always", "--dirty"])),
+    ]);
+    for (package, _) in peers.iter().filter_map(|peer| peer.package()) {
+        facts.insert(
+            package.to_owned(),
+            told("dpkg-query", &["--showformat", "${Version}", "--show", package]),
         );
     }
-    if is_asked_for("fan-out") {
-        let (deliveries, cpu) = fan_out(&Server::start()).await;
-        println!(
-            "fan-out, 500 members, 32 in flight       {deliveries:>10.0} deliveries/s   {cpu:.2} CPU s per million"
-        );
+    facts.into_iter().filter_map(|(what, value)| Some((what, value?))).collect()
+}
+
+/// Writes the tables and the picture into the documentation.
+fn write_docs(from: &Path) -> Result<()> {
+    let results = Results::read(from)?;
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let path = docs.join("PERFORMANCE.md");
+    let mut text = std::fs::read_to_string(&path)?;
+    let picture =
+        "![Server CPU for a delivery and memory for a connection, beside the peers](performance.svg)";
+    let parts = [
+        ("targets", results.verdicts()),
+        ("picture", picture.to_owned()),
+        ("machine", results.place()),
+        ("tables", results.tables()),
+    ];
+    for (name, part) in parts {
+        text = report::replace(&text, name, &part)?;
     }
-    if is_asked_for("idle") {
-        // Both ends of a socket are open files, in two processes.
-        let memory = idle(&Server::start(), 5_000).await;
-        println!("idle connection, 5,000 of them           {memory:>10.1} KiB");
-    }
+    std::fs::write(path, text)?;
+    std::fs::write(docs.join("performance.svg"), plot::svg(&results))?;
+    Ok(())
 }
