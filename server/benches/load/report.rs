@@ -209,7 +209,8 @@ impl Results {
                 if is_met { "met" } else { "**missed**" }
             ));
         }
-        let unmeasured: Vec<_> = targets::unmeasured(self).map(Target::name).collect();
+        let mut unmeasured: Vec<_> = targets::unmeasured(self).map(Target::name).collect();
+        unmeasured.dedup();
         if !unmeasured.is_empty() {
             text.push_str(&format!("\nNot measured: {}.\n", unmeasured.join(", ")));
         }
