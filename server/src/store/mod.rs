@@ -11,9 +11,14 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod epoch;
 mod error;
+mod key;
+mod listing;
 mod model;
+mod queue;
 pub mod sqlite;
+mod writer;
 
 pub use error::StoreError;
 pub use model::*;

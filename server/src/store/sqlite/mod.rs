@@ -14,7 +14,6 @@ mod log;
 mod members;
 mod messages;
 mod open;
-mod queue;
 mod reactions;
 mod readers;
 mod reading;
@@ -28,6 +27,7 @@ mod writer;
 
 pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
 
+use super::writer::{Batches, Writer};
 use super::*;
 use chat_shared::{GroupName, Rev};
 use disk::Disk;
@@ -35,13 +35,16 @@ use log::Log;
 use readers::Readers;
 use std::sync::Arc;
 use tx::{Fault, Tx};
-use writer::{Isolation, Writer};
+use writer::Isolation;
+
+/// The kind of database.
+struct Sqlite;
 
 /// A chat database in one SQLite file.
 pub struct SqliteStore {
     epoch: String,
     was_cut_off: bool,
-    writer: Writer,
+    writer: Writer<Sqlite>,
     readers: Readers,
     disk: Arc<Disk>,
 }
@@ -53,7 +56,9 @@ impl SqliteStore {
         let open::Opened { writer, epoch, was_cut_off } = open::open(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
-        let writer = Writer::start(writer, disk.clone(), Log::of(&opening.path), sink)?;
+        let (disk_of_writer, log) = (disk.clone(), Log::of(&opening.path));
+        let write = move |batches: Batches<Sqlite, _>| writer::write(&writer, &disk_of_writer, log, batches);
+        let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;
         Ok(Self { epoch, was_cut_off, writer, readers, disk })
     }
 
@@ -63,7 +68,7 @@ impl SqliteStore {
         &self,
         weight: usize,
         reply: Reply<T>,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
         self.writer.submit(None, weight, Isolation::Savepoint, reply, work);
     }
@@ -74,7 +79,7 @@ impl SqliteStore {
         user: UserId,
         weight: usize,
         reply: Reply<T>,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
         self.writer.submit(Some(user), weight, Isolation::Savepoint, reply, work);
     }

@@ -1,8 +1,7 @@
 //! Opening a database: settings, migrations, epoch.
 
 use crate::planted::{Bug, planted};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::store::epoch::random_word;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use rusqlite_migration::{M, Migrations};
@@ -93,7 +92,7 @@ pub enum OpenError {
     Thread(io::Error),
     /// The system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
-    Random(getrandom::Error),
+    Random(#[from] getrandom::Error),
 }
 
 /// Where a restore makes what is then renamed to the database.
@@ -168,13 +167,6 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     writer.busy_timeout(LOCKED_WAIT).map_err(at)?;
     let epoch = ensure_epoch(&writer, path)?;
     Ok(Opened { writer, epoch, was_cut_off })
-}
-
-/// A new random word.
-fn random_word() -> Result<String, OpenError> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(OpenError::Random)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn ensure_epoch(db: &Connection, path: &Path) -> Result<String, OpenError> {

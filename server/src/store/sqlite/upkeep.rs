@@ -1,9 +1,10 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
 use super::log::Log;
-use super::rows::{id, range};
+use super::rows::id;
 use super::tx::{Fault, Tx};
 use crate::planted::{Bug, planted};
+use crate::store::key::range;
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
 use rusqlite::{Connection, OptionalExtension as _, backup, params};
