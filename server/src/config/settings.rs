@@ -1,10 +1,10 @@
 //! The registry of settings, and how each is read.
 
-use super::{Config, Loaded, LogFormat, Problem, RegistrationMode, TlsFiles, Values};
+use super::{Config, Database, Loaded, LogFormat, Problem, RegistrationMode, TlsFiles, Values};
 use chat_shared::limits;
 use clap::{Arg, ArgAction, Command};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// One thing the operator can decide.
@@ -59,7 +59,19 @@ pub const SETTINGS: &[Setting] = &[
     optional(
         "database",
         "\"sqlite:/var/lib/chat/chat.db\"",
-        "The database. Default: chat.db in the data directory.",
+        "The database: sqlite:PATH, or postgres://USER@HOST/DATABASE where the program was built with PostgreSQL.\nDefault: chat.db in the data directory.",
+    ),
+    #[cfg(feature = "postgres")]
+    optional(
+        "database_password_file",
+        "\"/etc/chat/database-password\"",
+        "The password for PostgreSQL, readable by its owner only. PGPASSWORD and PGPASSFILE (~/.pgpass) do as well.",
+    ),
+    #[cfg(feature = "postgres")]
+    optional(
+        "database_ca",
+        "\"/etc/chat/database-ca.pem\"",
+        "The certificate (PEM) of whoever signed PostgreSQL's: with it the way there is encrypted, or there is none.",
     ),
     optional(
         "tls_cert",
@@ -191,6 +203,27 @@ impl Reader<'_> {
         .unwrap_or(default)
     }
 
+    fn database(&mut self, data_dir: &Path) -> Database {
+        let database =
+            self.read("database", str::parse).unwrap_or_else(|| Database::Sqlite(data_dir.join("chat.db")));
+        #[cfg(feature = "postgres")]
+        if let Database::Postgres(address) = database {
+            let password_file = self.parsed("database_password_file", "a path");
+            let address = address.with_files(password_file, self.parsed("database_ca", "a path"));
+            let (_, place) = self.values.get("database").unwrap_or_default();
+            if place.starts_with("--") && address.has_password() {
+                self.wrong(format!(
+                    "{place}: everybody on this machine can see the password in it. Put it into a file and name that with --database-password-file."
+                ));
+            }
+            if let Some(problem) = address.problem() {
+                self.wrong(format!("{place}: {problem}"));
+            }
+            return Database::Postgres(Box::new(address));
+        }
+        database
+    }
+
     fn wrong(&mut self, detail: impl Into<String>) {
         self.problems.push(Problem { place: String::new(), detail: detail.into() });
     }
@@ -204,17 +237,6 @@ fn origin(text: &str) -> Result<String, String> {
             Ok(text.trim_end_matches('/').to_ascii_lowercase())
         }
         _ => Err(format!("{text:?} is not an origin such as https://chat.example.org")),
-    }
-}
-
-fn database(text: &str) -> Result<PathBuf, String> {
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("postgres" | "postgresql", _)) => Err(
-            "this chat-server was built without PostgreSQL. Use sqlite:PATH, or leave it out for chat.db in the data directory."
-                .to_owned(),
-        ),
-        _ => Err(format!("{text:?} is not of the form sqlite:PATH")),
     }
 }
 
@@ -234,7 +256,8 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
     if data_dir.is_none() {
         r.wrong("there is no home directory to put the data into. Say where with --data-dir.");
     }
-    let database = r.read("database", database);
+    let data_dir = data_dir.unwrap_or_default();
+    let database = r.database(&data_dir);
     let (cert, key) = (r.parsed::<PathBuf>("tls_cert", "a path"), r.parsed::<PathBuf>("tls_key", "a path"));
     let tls = match (cert, key) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
@@ -288,7 +311,7 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
     }
     let config = Config {
         listen,
-        data_dir: data_dir.unwrap_or_default(),
+        data_dir,
         database,
         tls,
         metrics_listen: r.parsed("metrics_listen", "an address such as 127.0.0.1:9090"),

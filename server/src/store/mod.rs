@@ -11,11 +11,14 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod disk;
 mod epoch;
 mod error;
 mod key;
 mod listing;
 mod model;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod queue;
 pub mod sqlite;
 mod writer;

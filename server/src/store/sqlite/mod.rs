@@ -6,7 +6,6 @@
 mod accounts;
 mod conversations;
 mod directs;
-mod disk;
 mod groups;
 mod history;
 mod invites;
@@ -27,10 +26,10 @@ mod writer;
 
 pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
 
+use super::disk::Disk;
 use super::writer::{Batches, Writer};
 use super::*;
 use chat_shared::{GroupName, Rev};
-use disk::Disk;
 use log::Log;
 use readers::Readers;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 //! neighbours ([`Isolation`]).
 
 use super::Sqlite;
-use super::disk::Disk;
 use super::log::Log;
 use super::tx::{Fault, Tx, settle_sqlite};
 use crate::planted::{Bug, planted};
+use crate::store::disk::Disk;
 use crate::store::writer::{Backend, Batches, Operation};
 use crate::store::{Change, Completion, Sink, StoreError};
 use rusqlite::Connection;

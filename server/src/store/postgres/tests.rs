@@ -1,0 +1,59 @@
+//! What PostgreSQL's store does that is no part of the story every store tells.
+
+use super::*;
+use crate::store::conformance::{Heard, Teller, story};
+use place::Place;
+
+#[path = "../../../tests/support/postgres.rs"]
+mod place;
+
+fn store(place: &Place) -> (PostgresStore, Heard) {
+    let heard = Heard::default();
+    let address = Address::parse(&place.url).unwrap();
+    (PostgresStore::open(&address, heard.clone()).unwrap(), heard)
+}
+
+#[tokio::test]
+async fn it_passes_the_story() {
+    let place = Place::new();
+    let (store, heard) = store(&place);
+    story(&store, &heard).await;
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_while_the_first_lives() {
+    let place = Place::new();
+    let (first, _) = store(&place);
+    let address = Address::parse(&place.url).unwrap();
+    let second = PostgresStore::open(&address, NobodyListens).err();
+    assert!(matches!(second, Some(OpenError::InUse)), "{second:?}");
+    let epoch = first.epoch().to_owned();
+    first.close().await;
+    assert!(matches!(new_epoch(&address), Ok(new) if new != epoch));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_made_anew_and_nothing_is_stored_twice() {
+    const ROUNDS: u8 = 25;
+    let place = Arc::new(Place::new());
+    let (store, heard) = store(&place);
+    let tell = Teller { store: &store, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    let mut acks = Vec::new();
+    for round in 0..ROUNDS {
+        // At a moment that nobody chose, in the middle of ten sends one after the other.
+        let cut = tokio::task::spawn_blocking({
+            let place = place.clone();
+            move || place.cut()
+        });
+        for n in 0..10 {
+            acks.push(tell.send(tell.message(round * 10 + n, user, room, "text")).await.unwrap().ack);
+        }
+        assert_eq!(cut.await.unwrap(), ["true"]);
+    }
+    for (n, ack) in acks.iter().enumerate() {
+        let again = tell.send(tell.message(n as u8, user, room, "text")).await.unwrap();
+        assert!(again.known && again.ack == *ack);
+    }
+    heard.check_revs(room, store.conversation(user, room).await.unwrap().head_rev);
+}
