@@ -4,6 +4,7 @@
 //! same schema in batches of 1,000 on the same disk, deliveries to one large group, memory per idle
 //! connection, and how long a start takes on nothing and on a million messages. The figures are ratios or
 //! counts: absolute ones say more about the machine, which the generator shares with the server.
+//! With the feature `postgres` the server keeps everything there: `scripts/bench-postgres`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,10 @@
 )]
 
 mod frames;
+#[cfg(feature = "postgres")]
+#[path = "../../tests/support/postgres.rs"]
+#[allow(dead_code, reason = "tests give orders there, too")]
+mod place;
 mod server;
 
 use chat_server::store::sqlite::{Opening, SqliteStore};

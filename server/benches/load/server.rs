@@ -21,7 +21,10 @@ impl Server {
     }
 
     pub(crate) fn on(dir: tempfile::TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+        #[cfg(feature = "postgres")]
+        command.env("CHAT_DATABASE", crate::place::Place::of(dir.path()).url);
+        let mut child = command
             .args(["--listen", "127.0.0.1:0", "--default-groups", "", "--log", "error", "--data-dir"])
             .arg(dir.path())
             .env("CHAT_PBKDF2_ITERATIONS", "1")

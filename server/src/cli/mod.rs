@@ -1,5 +1,7 @@
 //! The command line: what was typed, then what it means, then doing it.
 
+#[cfg(feature = "postgres")]
+mod copy;
 mod output;
 
 use crate::admin::{self, Command as Request};
@@ -104,6 +106,8 @@ pub fn command() -> Command {
                     .help("Give the database a new epoch, after a copy or a roll-back of the machine: clients then read everything anew. The server must be stopped"),
             ),
         );
+    #[cfg(feature = "postgres")]
+    let command = command.subcommand(copy::command());
     config::args(command)
 }
 
@@ -157,6 +161,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
         }
         Some(("config", _)) => say("The settings are all right.\n"),
         Some(("restore", sub)) => do_restore(&config, Path::new(&argument(sub, "file"))),
+        #[cfg(feature = "postgres")]
+        Some(("copy", sub)) => copy::run(&config, sub),
         Some(("doctor", sub)) if sub.get_flag("new_epoch") => do_new_epoch(&config),
         Some((group, sub)) => match request(group, sub) {
             Ok(request) => runtime.block_on(ask_server(&config, request, leaf.get_flag("json"))),

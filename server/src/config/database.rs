@@ -15,6 +15,36 @@ pub enum Database {
     Postgres(Box<Address>),
 }
 
+/// What stands in files beside the URL of a PostgreSQL.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DatabaseFiles {
+    /// The password.
+    pub password: Option<PathBuf>,
+    /// The certificate of whoever signed the database's.
+    pub ca: Option<PathBuf>,
+}
+
+#[cfg(feature = "postgres")]
+impl Database {
+    /// With what stands in files. `is_seen`: the URL stands on the command line. The error says what keeps it from
+    /// being used safely.
+    pub fn with_files(self, files: &DatabaseFiles, is_seen: bool) -> Result<Self, String> {
+        let Self::Postgres(address) = self else { return Ok(self) };
+        if is_seen && address.has_password() {
+            return Err(
+                "everybody on this machine can see the password in it. Put it into a file and name that with --database-password-file."
+                    .to_owned(),
+            );
+        }
+        let address = address.with_files(files.password.clone(), files.ca.clone());
+        match address.problem() {
+            Some(problem) => Err(problem.to_owned()),
+            None => Ok(Self::Postgres(Box::new(address))),
+        }
+    }
+}
+
 impl FromStr for Database {
     type Err = String;
 

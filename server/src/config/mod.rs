@@ -8,6 +8,8 @@ mod database;
 mod settings;
 
 pub use database::Database;
+#[cfg(feature = "postgres")]
+pub use database::DatabaseFiles;
 pub use settings::{SETTINGS, Setting, args};
 
 use chat_shared::GroupName;
@@ -55,6 +57,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where everything is stored.
     pub database: Database,
+    /// What stands in files beside its URL.
+    #[cfg(feature = "postgres")]
+    pub database_files: DatabaseFiles,
     /// Serve https.
     pub tls: Option<TlsFiles>,
     /// Where `/metrics` is served.

@@ -1,10 +1,12 @@
 //! The registry of settings, and how each is read.
 
+#[cfg(feature = "postgres")]
+use super::DatabaseFiles;
 use super::{Config, Database, Loaded, LogFormat, Problem, RegistrationMode, TlsFiles, Values};
 use chat_shared::limits;
 use clap::{Arg, ArgAction, Command};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// One thing the operator can decide.
@@ -168,8 +170,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.read_from(name, |value, _| parse(value))
+    }
+
+    /// For what depends on where it stands.
+    fn read_from<T>(&mut self, name: &str, parse: impl FnOnce(&str, &str) -> Result<T, String>) -> Option<T> {
         let (value, place) = self.values.get(name)?;
-        match parse(value.trim()) {
+        match parse(value.trim(), place) {
             Ok(value) => Some(value),
             Err(detail) => {
                 self.problems.push(Problem { place: place.to_owned(), detail });
@@ -201,27 +208,6 @@ impl Reader<'_> {
             found.ok_or_else(|| format!("{value:?} is not one of {}", words.join(", ")))
         })
         .unwrap_or(default)
-    }
-
-    fn database(&mut self, data_dir: &Path) -> Database {
-        let database =
-            self.read("database", str::parse).unwrap_or_else(|| Database::Sqlite(data_dir.join("chat.db")));
-        #[cfg(feature = "postgres")]
-        if let Database::Postgres(address) = database {
-            let password_file = self.parsed("database_password_file", "a path");
-            let address = address.with_files(password_file, self.parsed("database_ca", "a path"));
-            let (_, place) = self.values.get("database").unwrap_or_default();
-            if place.starts_with("--") && address.has_password() {
-                self.wrong(format!(
-                    "{place}: everybody on this machine can see the password in it. Put it into a file and name that with --database-password-file."
-                ));
-            }
-            if let Some(problem) = address.problem() {
-                self.wrong(format!("{place}: {problem}"));
-            }
-            return Database::Postgres(Box::new(address));
-        }
-        database
     }
 
     fn wrong(&mut self, detail: impl Into<String>) {
@@ -257,7 +243,17 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
         r.wrong("there is no home directory to put the data into. Say where with --data-dir.");
     }
     let data_dir = data_dir.unwrap_or_default();
-    let database = r.database(&data_dir);
+    #[cfg(feature = "postgres")]
+    let database_files = DatabaseFiles {
+        password: r.parsed("database_password_file", "a path"),
+        ca: r.parsed("database_ca", "a path"),
+    };
+    #[cfg(feature = "postgres")]
+    let database = r.read_from("database", |value, place| {
+        value.parse::<Database>()?.with_files(&database_files, place.starts_with("--"))
+    });
+    #[cfg(not(feature = "postgres"))]
+    let database = r.read("database", str::parse);
     let (cert, key) = (r.parsed::<PathBuf>("tls_cert", "a path"), r.parsed::<PathBuf>("tls_key", "a path"));
     let tls = match (cert, key) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
@@ -311,8 +307,10 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
     }
     let config = Config {
         listen,
+        database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("chat.db"))),
+        #[cfg(feature = "postgres")]
+        database_files,
         data_dir,
-        database,
         tls,
         metrics_listen: r.parsed("metrics_listen", "an address such as 127.0.0.1:9090"),
         behind_proxy,

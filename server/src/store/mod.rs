@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(feature = "postgres")]
+pub mod copy;
 mod disk;
 mod epoch;
 mod error;

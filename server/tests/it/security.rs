@@ -12,6 +12,7 @@ use std::thread;
 use tokio_tungstenite::MaybeTlsStream;
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_02_equal_passwords_are_stored_differently() {
     let server = TestServer::start().await;
     server.user("alice").await;
@@ -59,6 +60,7 @@ async fn check_08_a_refused_token_is_told_from_none() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_14_no_token_and_no_password_lies_in_the_data() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
@@ -139,6 +141,7 @@ async fn check_29_a_flood_of_frames_leaves_the_others_their_turn() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_29_what_is_not_the_callers_costs_the_writer_nothing() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;
@@ -251,6 +254,7 @@ async fn check_76_nobody_looks_like_somebody_else() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_80_nobody_else_on_the_machine_reads_the_data() {
     let server = TestServer::start().await;
     server.user("alice").await;

@@ -55,6 +55,8 @@ impl Place {
             .env("CHAT_MAX_CONNECTIONS_PER_USER", "200")
             .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
             .env("CHAT_LOG", "warn");
+        #[cfg(feature = "postgres")]
+        command.env("CHAT_DATABASE", crate::place::Place::of(&self.data).url);
         if let Some(bug) = &self.planted {
             command.env("CHAT_PLANTED", bug);
         }

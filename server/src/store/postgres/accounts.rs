@@ -1,7 +1,7 @@
 //! Accounts.
 
 use super::connection::Connection;
-use super::rows::{USER, id, user, user_by_id};
+use super::rows::{USER, id, sought, user, user_by_id};
 use super::tx::{Fault, Tx};
 use super::{groups, invites, members, sessions};
 use crate::planted::{Bug, planted};
@@ -146,7 +146,7 @@ pub(super) fn public(db: &Connection, username: &Username) -> Result<User, Fault
 }
 
 pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<UserList, Fault> {
-    let pattern = query.q.as_deref().map(containing);
+    let pattern = query.q.as_deref().map(sought).as_deref().map(containing);
     let rows = db.rows(
         &format!(
             r"SELECT {USER} FROM users u
@@ -154,7 +154,7 @@ pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<UserList, Fault
                 AND ($2::text IS NULL OR u.username ILIKE $2 ESCAPE '\' OR u.display_name ILIKE $2 ESCAPE '\')
               ORDER BY u.username LIMIT $3"
         ),
-        &[&query.cursor.as_deref().unwrap_or(""), &pattern, &(query.limit as i64 + 1)],
+        &[&sought(query.cursor.as_deref().unwrap_or("")), &pattern, &(query.limit as i64 + 1)],
         user,
     )?;
     let (users, next_cursor) = page(rows, query.limit, |user| user.username.to_string());

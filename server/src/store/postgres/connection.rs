@@ -75,13 +75,22 @@ impl Connection {
     /// Looks at the socket, without asking the other side: has it hung up meanwhile?
     pub(super) fn is_alive(&self) -> bool {
         if let Some(runtime) = &self.runtime {
-            // Once for the socket to be looked at, once for the end of it to be seen.
-            runtime.block_on(async {
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            });
+            runtime.block_on(turn());
         }
         !self.is_lost()
+    }
+
+    /// Gives an order, and does not wait for the answer, which the next one comes after.
+    pub(super) fn order(&self, sql: &str) {
+        self.soon(sql);
+        let soon = self.soon.take();
+        if let Some(runtime) = &self.runtime {
+            let given = self.client.batch_execute(&soon);
+            runtime.block_on(async {
+                // It is sent when it is first looked at; nobody looks at it again.
+                let _ = futures_util::future::select(std::pin::pin!(given), std::pin::pin!(turn())).await;
+            });
+        }
     }
 
     fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
@@ -200,6 +209,12 @@ impl Connection {
             changed
         })
     }
+}
+
+/// Lets the socket have its turn: once to be looked at, once for what came of it.
+async fn turn() {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
 }
 
 impl Drop for Connection {

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::conversations::{check, check_group, check_memberships, view};
 use super::members::{self, Entry, How};
-use super::rows::{self, count, id, text, word};
+use super::rows::{self, count, id, sought, text, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::Action;
 use crate::store::listing::{containing, page};
@@ -166,7 +166,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<GroupSummary>, Fault> {
 }
 
 pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result<GroupList, Fault> {
-    let pattern = query.q.as_deref().map(containing);
+    let pattern = query.q.as_deref().map(sought).as_deref().map(containing);
     let rows = db.rows(
         r"SELECT g.conversation_id, g.name, g.topic, g.visibility, c.member_count,
                  EXISTS (SELECT 1 FROM members m WHERE m.conversation_id = c.id AND m.user_id = $1)
@@ -174,7 +174,7 @@ pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result
           WHERE g.name > $2 AND g.visibility = 'public'
             AND ($3::text IS NULL OR g.name ILIKE $3 ESCAPE '\' OR g.topic ILIKE $3 ESCAPE '\')
           ORDER BY g.name LIMIT $4",
-        &[&viewer.get(), &query.cursor.as_deref().unwrap_or(""), &pattern, &(query.limit as i64 + 1)],
+        &[&viewer.get(), &sought(query.cursor.as_deref().unwrap_or("")), &pattern, &(query.limit as i64 + 1)],
         |row| {
             Ok(Group {
                 id: id(row, 0)?,

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::conversations::{check, check_group, check_memberships, check_read, scene, view};
 use super::messages;
-use super::rows::{USER, count, id, text, user, user_by_id, user_id, word};
+use super::rows::{USER, count, id, sought, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, may};
 use crate::planted::{Bug, planted};
@@ -319,7 +319,7 @@ pub(super) fn list(
             "SELECT {USER}, m.role, m.joined_at FROM members m JOIN users u ON u.id = m.user_id
              WHERE m.conversation_id = $1 AND u.username > $2 ORDER BY u.username LIMIT $3"
         ),
-        &[&conversation.get(), &query.cursor.as_deref().unwrap_or(""), &(query.limit as i64 + 1)],
+        &[&conversation.get(), &sought(query.cursor.as_deref().unwrap_or("")), &(query.limit as i64 + 1)],
         |row| {
             let role = word(row, 6, Role::from_word)?;
             Ok(Member { user: user(row)?, role, joined_at: row.try_get(7)? })

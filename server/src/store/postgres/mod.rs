@@ -21,14 +21,18 @@ mod reading;
 mod rows;
 mod run;
 mod sessions;
+mod side;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+#[cfg(test)]
+mod twin;
 mod tx;
 mod upkeep;
 mod writer;
 
 pub use address::{Address, AddressError};
 pub use open::{OpenError, new_epoch};
+pub(super) use side::PostgresSide;
 
 use super::disk::Disk;
 use super::epoch::random_word;
@@ -56,7 +60,7 @@ impl PostgresStore {
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
     pub fn open(address: &Address, sink: impl Sink) -> Result<Self, OpenError> {
         let ready = address.ready()?;
-        let opened = open::on_a_thread(|| open::open(&ready))?;
+        let opened = open::on_a_thread(|| open::open_whole(&ready))?;
         let epoch = opened.epoch.clone();
         let readers = Readers::new(&ready)?;
         let disk = Arc::new(Disk::elsewhere());

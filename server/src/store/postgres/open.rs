@@ -64,6 +64,11 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// A copy into it was cut off.
+    #[error(
+        "a copy into this database was not brought to its end. Say the same `chat-server copy` again, or empty the database."
+    )]
+    HalfCopied,
     /// There is nothing of ours in it.
     #[error("there is no chat in this database.")]
     Empty,
@@ -112,6 +117,13 @@ pub(super) fn open(ready: &Ready) -> Result<Opened, OpenError> {
     migrate(&writer)?;
     let epoch = ensure_epoch(&writer)?;
     Ok(Opened { writer, epoch })
+}
+
+/// Opens it to be served.
+pub(super) fn open_whole(ready: &Ready) -> Result<Opened, OpenError> {
+    let opened = open(ready)?;
+    let is_half = opened.writer.value("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'copy')", &[])?;
+    if is_half { Err(OpenError::HalfCopied) } else { Ok(opened) }
 }
 
 /// Opens it again after the connection was lost; returns the mark of the newest transaction, too. The lock is the

@@ -69,6 +69,11 @@ fn json<T: serde::de::DeserializeOwned>(row: &Row, index: usize) -> Result<Optio
     text.map(serde_json::from_str).transpose().map_err(|error| wrong(index, error))
 }
 
+/// A text that somebody looks for. No text here has a NUL, and PostgreSQL takes none that has.
+pub(super) fn sought(text: &str) -> String {
+    text.replace('\0', "\u{FFFF}")
+}
+
 /// The columns of [`user`].
 pub(super) const USER: &str = "u.id, u.username, u.display_name, u.status_text, u.created_at, u.last_seen_at";
 

@@ -18,6 +18,8 @@ mod readers;
 mod reading;
 mod rows;
 mod sessions;
+#[cfg(feature = "postgres")]
+mod side;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -25,6 +27,8 @@ mod upkeep;
 mod writer;
 
 pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
+#[cfg(feature = "postgres")]
+pub(super) use side::SqliteSide;
 
 use super::disk::Disk;
 use super::writer::{Batches, Writer};
@@ -52,7 +56,7 @@ impl SqliteStore {
     /// Opens (or makes) the database, brings its schema up to date and starts the writer, which
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
     pub fn open(opening: &Opening, sink: impl Sink) -> Result<Self, OpenError> {
-        let open::Opened { writer, epoch, was_cut_off } = open::open(opening)?;
+        let open::Opened { writer, epoch, was_cut_off } = open::open_whole(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
         let (disk_of_writer, log) = (disk.clone(), Log::of(&opening.path));

@@ -63,6 +63,11 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// A copy into it was cut off.
+    #[error(
+        "a copy into the database {0} was not brought to its end. Say the same `chat-server copy` again, or remove the file."
+    )]
+    HalfCopied(PathBuf),
     /// SQLite refuses it.
     #[error(
         "cannot open the database {path}: {source}. If it is damaged, restore a backup with `chat-server restore`."
@@ -167,6 +172,18 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     writer.busy_timeout(LOCKED_WAIT).map_err(at)?;
     let epoch = ensure_epoch(&writer, path)?;
     Ok(Opened { writer, epoch, was_cut_off })
+}
+
+/// Opens it to be served.
+pub(super) fn open_whole(opening: &Opening) -> Result<Opened, OpenError> {
+    let opened = open(opening)?;
+    let at = |source| OpenError::Sqlite { path: opening.path.clone(), source };
+    let is_half =
+        opened.writer.prepare("SELECT 1 FROM meta WHERE key = 'copy'").and_then(|mut copy| copy.exists([]));
+    if is_half.map_err(at)? {
+        return Err(OpenError::HalfCopied(opening.path.clone()));
+    }
+    Ok(opened)
 }
 
 fn ensure_epoch(db: &Connection, path: &Path) -> Result<String, OpenError> {
