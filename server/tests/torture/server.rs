@@ -63,6 +63,18 @@ impl Place {
         command
     }
 
+    /// How many messages of a conversation the database holds.
+    pub(crate) fn stored(&self, conversation: i64) -> i64 {
+        let sql = format!("SELECT count(*) FROM messages WHERE conversation_id = {conversation}");
+        #[cfg(feature = "postgres")]
+        let count = crate::place::Place::of(&self.data).order(&sql).unwrap()[0].parse().unwrap();
+        #[cfg(not(feature = "postgres"))]
+        let count = rusqlite::Connection::open(self.data.join("chat.db"))
+            .and_then(|db| db.query_row(&sql, [], |row| row.get(0)))
+            .unwrap();
+        count
+    }
+
     /// Runs a command of the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()

@@ -12,6 +12,8 @@ mod directs;
 mod groups;
 mod history;
 mod invites;
+#[cfg(test)]
+mod lost;
 mod members;
 mod messages;
 mod open;

@@ -19,10 +19,10 @@ use crate::store::{Change, Completion, SendMessage, Sink, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long an answer may take: whoever asked is to have one within 5 seconds.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long PostgreSQL may take to answer. With [`RECONNECT`]: whoever asked is to have an answer within 5 seconds.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a lost connection is tried to be made anew, before those who wait are refused.
-const RECONNECT: Duration = Duration::from_secs(3);
+const RECONNECT: Duration = Duration::from_secs(2);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
