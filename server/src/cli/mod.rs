@@ -7,7 +7,7 @@ mod output;
 use crate::admin::{self, Command as Request};
 use crate::app::{DataDir, Server, StartError, new_epoch, offline};
 use crate::clock::now_ms;
-use crate::config::{self, Config, Database, Loaded, Values};
+use crate::config::{self, Config, Loaded, Values};
 use crate::listener::{Drain, Inherited};
 use crate::logging;
 use crate::restore::restore;
@@ -262,15 +262,11 @@ fn signals(stop: crate::listener::DrainHandle, tls: Option<crate::listener::TlsR
 }
 
 fn do_restore(config: &Config, file: &Path) -> u8 {
-    let database = match &config.database {
-        Database::Sqlite(path) => path,
-        #[cfg(feature = "postgres")]
-        Database::Postgres(_) => {
-            return fail(
-                "the database is PostgreSQL, and is restored by its own means, such as pg_restore. Then say `chat-server doctor --new-epoch`.",
-                FAILURE,
-            );
-        }
+    let Some(database) = config.database.file() else {
+        return fail(
+            "the database is PostgreSQL, and is restored by its own means, such as pg_restore. Then say `chat-server doctor --new-epoch`.",
+            FAILURE,
+        );
     };
     let done =
         DataDir::open(&config.data_dir).map_err(|error| (error.exit_code(), error.to_string())).and_then(

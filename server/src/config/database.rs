@@ -2,7 +2,7 @@
 
 #[cfg(feature = "postgres")]
 use crate::store::postgres::Address;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where everything is stored.
@@ -13,6 +13,17 @@ pub enum Database {
     /// In PostgreSQL.
     #[cfg(feature = "postgres")]
     Postgres(Box<Address>),
+}
+
+impl Database {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
+        }
+    }
 }
 
 /// What stands in files beside the URL of a PostgreSQL.

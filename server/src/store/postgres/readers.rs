@@ -38,7 +38,11 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Connection, OpenError> {
         let db = Connection::open(&self.0)?;
-        db.batch("SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'")?;
+        // A plan that was made while a table was small must not look through all of it when it is large.
+        db.batch(
+            "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s';
+             SET jit = off; SET enable_seqscan = off",
+        )?;
         Ok(db)
     }
 
