@@ -133,6 +133,9 @@ fn transfer(from: &dyn Side, to: &dyn Side, progress: &dyn Fn(u64, u64)) -> Resu
     for table in TABLES {
         rows += from.count(table)?;
     }
+    if rows == 0 {
+        return Err(CopyError::NoSource);
+    }
     let begun = to.meta("copy")?.and_then(|place| serde_json::from_str::<Place>(&place).ok());
     let mut place = match begun {
         Some(place) if place.from == epoch => place,

@@ -52,7 +52,7 @@ impl Address {
         if config.get_dbname().is_none_or(str::is_empty) {
             return Err("names no database: postgres://USER@HOST:PORT/DATABASE".to_owned());
         }
-        if config.get_hosts().is_empty() {
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host_path("/run/postgresql");
         }
         if config.get_application_name().is_none() {
@@ -90,7 +90,11 @@ impl Address {
             (SslMode::Require, None) => Some(
                 "sslmode=require needs the certificate of whoever signed the database's. Name its file with --database-ca.",
             ),
-            _ if self.config.get_hosts().iter().all(here) => None,
+            _ if self.config.get_hosts().iter().all(here)
+                && self.config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback) =>
+            {
+                None
+            }
             _ => Some(
                 "is on another machine, and what people write would cross the network unencrypted. Name the certificate of whoever signed the database's with --database-ca, or say sslmode=disable in the URL if nobody else is on this network.",
             ),
@@ -224,6 +228,7 @@ mod tests {
         assert!(!problem("postgres:///chat?host=/run/postgresql&user=chat"));
         assert!(!problem("postgres://chat@db.example.org/chat?sslmode=disable"));
         assert!(problem("postgres://chat@db.example.org/chat"));
+        assert!(problem("postgres://chat@localhost/chat?hostaddr=192.0.2.1"));
         assert!(problem("postgres://chat@127.0.0.1/chat?sslmode=require"));
         let address = Address::parse("postgres://chat@db.example.org/chat?sslmode=require").unwrap();
         assert_eq!(address.with_files(None, Some("ca.pem".into())).problem(), None);

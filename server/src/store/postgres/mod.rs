@@ -43,6 +43,7 @@ use super::*;
 use chat_shared::{GroupName, Rev};
 use readers::Readers;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tx::{Fault, Tx};
 use writer::{Kind, Session};
 
@@ -55,6 +56,8 @@ pub struct PostgresStore {
     writer: Writer<Postgres>,
     readers: Readers,
     disk: Arc<Disk>,
+    /// The writer has no connection.
+    is_down: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
@@ -66,10 +69,12 @@ impl PostgresStore {
         let epoch = opened.epoch.clone();
         let readers = Readers::new(&ready)?;
         let disk = Arc::new(Disk::elsewhere());
-        let (session, disk_of_writer) = (Session::new(ready, opened, random_word()?), disk.clone());
+        let is_down = Arc::new(AtomicBool::new(false));
+        let session = Session::new(ready, opened, random_word()?, is_down.clone());
+        let disk_of_writer = disk.clone();
         let write = move |batches: Batches<Postgres, _>| writer::write(session, &disk_of_writer, batches);
         let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;
-        Ok(Self { epoch, writer, readers, disk })
+        Ok(Self { epoch, writer, readers, disk, is_down })
     }
 
     /// Queues a write that was asked for over HTTP or is the server's own: each of those waits for its answer.
@@ -278,6 +283,9 @@ impl Store for PostgresStore {
     }
     async fn check(&self) -> Result<(), StoreError> {
         self.readers.read(upkeep::check).await?;
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable);
+        }
         if self.disk.is_full() { Err(StoreError::StorageFull) } else { Ok(()) }
     }
     fn was_cut_off(&self) -> bool {

@@ -64,3 +64,37 @@ async fn a_connection_that_is_cut_is_made_anew_and_nothing_is_stored_twice() {
     }
     heard.check_revs(room, store.conversation(user, room).await.unwrap().head_rev);
 }
+
+#[tokio::test]
+async fn a_refused_operation_leaves_its_neighbours_alone() {
+    let (_dir, place) = place();
+    let (store, heard) = store(&place);
+    let tell = Teller { store: &store, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    let taken = NewGroup {
+        actor: Actor::User(user),
+        name: "room-of-alice".parse().unwrap(),
+        topic: "".parse().unwrap(),
+        visibility: chat_shared::api::Visibility::Public,
+        now: 1,
+    };
+    // Asked for at once, so that many share a transaction: plain texts, such as need more, and between them what
+    // PostgreSQL itself refuses.
+    let asked = (0..90_u8).map(async |n| match n % 3 {
+        0 => tell.send(tell.message(n, user, room, "plain")).await.map(|sent| sent.ack),
+        1 => tell.send(tell.message(n, user, room, "@alice")).await.map(|sent| sent.ack),
+        _ => {
+            let refused = ask(|reply| store.create_group(taken.clone(), reply)).await;
+            assert_eq!(refused.unwrap_err(), StoreError::GroupNameTaken);
+            tell.send(tell.message(n - 1, user, room, "again")).await.map(|sent| sent.ack)
+        }
+    });
+    let acks = futures_util::future::join_all(asked).await;
+    let mut revs: Vec<i64> = acks.iter().map(|ack| ack.as_ref().unwrap().rev.get()).collect();
+    revs.sort_unstable();
+    revs.dedup();
+    assert_eq!(revs.len(), 60, "what was asked again has its first answer");
+    let head = store.conversation(user, room).await.unwrap().head_rev;
+    assert_eq!(head.get(), *revs.last().unwrap());
+    heard.check_revs(room, head);
+}

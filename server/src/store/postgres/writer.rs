@@ -17,6 +17,7 @@ use crate::store::disk::Disk;
 use crate::store::writer::{Backend, Batches, Operation};
 use crate::store::{Change, Completion, SendMessage, Sink, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long PostgreSQL may take to answer. With [`RECONNECT`]: whoever asked is to have an answer within 5 seconds.
@@ -52,7 +53,7 @@ pub(super) struct Session {
     epoch: String,
     db: Option<Connection>,
     /// The last tries to make it anew were in vain: whoever comes is not to wait for the next.
-    is_down: bool,
+    is_down: Arc<AtomicBool>,
     /// How many transactions were begun; with the word of this run of the server it marks each.
     begun: u64,
     word: String,
@@ -100,11 +101,12 @@ pub(super) fn write(mut session: Session, disk: &Disk, mut batches: Batches<Post
 struct Down;
 
 impl Session {
-    /// With the connection that the database was opened with. `word`: a random one.
-    pub(super) fn new(ready: Ready, opened: Opened, word: String) -> Self {
+    /// With the connection that the database was opened with. `word`: a random one. `is_down` tells others whether there
+    /// is a connection.
+    pub(super) fn new(ready: Ready, opened: Opened, word: String, is_down: Arc<AtomicBool>) -> Self {
         let Opened { writer, epoch } = opened;
         writer.set_patience(Some(PATIENCE));
-        Self { ready, epoch, db: Some(writer), is_down: false, begun: 0, word, doubt: None }
+        Self { ready, epoch, db: Some(writer), is_down, begun: 0, word, doubt: None }
     }
 
     /// Runs the operations in one transaction, a second time if the first was lost. Never fails as a whole without
@@ -130,6 +132,7 @@ impl Session {
                     return done;
                 }
                 Err(Broken::Refused(error)) => {
+                    self.roll_back();
                     if error == StoreError::StorageFull {
                         disk.refused();
                     }
@@ -170,20 +173,20 @@ impl Session {
         loop {
             match reopen(&self.ready, &self.epoch) {
                 Ok((db, found)) => {
-                    if std::mem::take(&mut self.is_down) {
+                    if self.is_down.swap(false, Ordering::Relaxed) {
                         tracing::info!("the database is back");
                     }
                     db.set_patience(Some(PATIENCE));
                     self.db = Some(db);
                     return Ok(self.doubt.take().filter(|doubt| doubt.mark == found));
                 }
-                Err(error) if self.is_down => {
+                Err(error) if self.is_down.load(Ordering::Relaxed) => {
                     tracing::debug!(%error, "still no connection to the database");
                     return Err(Down);
                 }
                 Err(error) if tried.elapsed() >= RECONNECT => {
                     tracing::error!(%error, "the database is away; nothing new is taken until it is back");
-                    self.is_down = true;
+                    self.is_down.store(true, Ordering::Relaxed);
                     return Err(Down);
                 }
                 Err(_) => std::thread::sleep(PAUSE),
@@ -196,22 +199,28 @@ impl Session {
         let Some(db) = &self.db else { return Err(Broken::Lost) };
         db.soon("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         let mut tx = Tx::new(db);
-        let ended = run(&mut tx, disk, batch).and_then(|changes| {
-            let committed = match tx.run.take() {
-                Some(run) => run.commit(db, mark),
-                None => commit(db, mark),
-            };
-            match committed {
-                Ok(()) => Ok(changes),
-                Err(Fault::Lost) => Err(Broken::InCommit(changes)),
-                Err(fault) => Err(fault.into()),
-            }
-        });
-        if matches!(ended, Err(Broken::Refused(_))) {
-            // Where this fails, so does the next look at the connection.
-            let _ = db.batch("ROLLBACK");
+        let changes = run(&mut tx, disk, batch)?;
+        let committed = match tx.run.take() {
+            Some(run) => run.commit(db, mark),
+            None => commit(db, mark),
+        };
+        match committed {
+            Ok(()) => Ok(changes),
+            Err(Fault::Lost) => Err(Broken::InCommit(changes)),
+            Err(fault) => Err(fault.into()),
         }
-        ended
+    }
+
+    /// Leaves a transaction that PostgreSQL refused. A connection where that does not work is of no use.
+    fn roll_back(&mut self) {
+        let is_back = self.db.as_ref().is_some_and(|db| {
+            // What was to be done soon may fail, and nothing after it would be done.
+            let _ = db.flush();
+            db.batch("ROLLBACK").is_ok()
+        });
+        if !is_back {
+            self.db = None;
+        }
     }
 }
 
