@@ -118,14 +118,14 @@ impl End<'_> {
     }
 }
 
-/// Copies, or goes on with it. Blocks. `progress`: see [`transfer`].
+/// Copies, or goes on with it. Blocks. `progress`: how many rows of how many were worked on; each is copied, and read
+/// again on both sides.
 pub fn copy(from: &End<'_>, to: &End<'_>, progress: &dyn Fn(u64, u64)) -> Result<Copied, CopyError> {
     let from = from.open(true)?;
     transfer(&*from, &*to.open(false)?, progress)
 }
 
-/// Copies, or goes on with it. `progress`: how many rows of how many were worked on; each is copied, and read again on
-/// both sides.
+/// Copies between two that are open.
 fn transfer(from: &dyn Side, to: &dyn Side, progress: &dyn Fn(u64, u64)) -> Result<Copied, CopyError> {
     let epoch = from.meta("epoch")?.filter(|_| from.meta("copy").is_ok_and(|half| half.is_none()));
     let epoch = epoch.ok_or(CopyError::NoSource)?;

@@ -157,15 +157,21 @@ impl Connection {
         for (sql, values) in statements {
             prepared.push((self.prepared(sql)?, values));
         }
+        let all = prepared.iter().map(|(statement, values)| self.client.query(statement, values));
+        self.after_soon(async { futures_util::future::join_all(all).await.into_iter().collect() })
+    }
+
+    /// Waits for an answer, and for what was to be done before it. Each is sent when it is first looked at, and they are
+    /// looked at in this order.
+    fn after_soon<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fault> {
         let soon = self.soon.take();
+        let before = async { if soon.is_empty() { Ok(()) } else { self.client.batch_execute(&soon).await } };
         self.wait(async {
-            let before =
-                async { if soon.is_empty() { Ok(()) } else { self.client.batch_execute(&soon).await } };
-            let all = prepared.iter().map(|(statement, values)| self.client.query(statement, values));
-            // Each sends when it is first looked at, and they are looked at in this order.
-            let (before, all) = futures_util::future::join(before, futures_util::future::join_all(all)).await;
-            before?;
-            all.into_iter().collect()
+            let (before, answer) = futures_util::future::join(before, answer).await;
+            before.and(answer)
         })
     }
 
@@ -199,15 +205,7 @@ impl Connection {
     /// How many rows it changed.
     pub(super) fn execute(&self, sql: &str, values: Values<'_>) -> Result<u64, Fault> {
         let statement = self.prepared(sql)?;
-        let soon = self.soon.take();
-        self.wait(async {
-            let before =
-                async { if soon.is_empty() { Ok(()) } else { self.client.batch_execute(&soon).await } };
-            let (before, changed) =
-                futures_util::future::join(before, self.client.execute(&statement, values)).await;
-            before?;
-            changed
-        })
+        self.after_soon(self.client.execute(&statement, values))
     }
 }
 
