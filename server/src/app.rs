@@ -13,7 +13,7 @@ use crate::auth::keys::{KeyError, Keys};
 use crate::auth::password::Passwords;
 use crate::auth::throttle::Throttle;
 use crate::chat::{Chat, ChatOptions};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::durable::keep_name;
 use crate::http::{Api, Origins, routes};
 use crate::hub::{Hub, Publisher};
@@ -22,8 +22,10 @@ use crate::listener::{
 };
 use crate::metrics;
 use crate::planted::{Bug, planted};
-use crate::store::sqlite::{OpenError, Opening, SqliteStore};
-use crate::store::{NobodyListens, Store, StoreError, ask};
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{self, PostgresStore};
+use crate::store::sqlite::{self, Opening, SqliteStore};
+use crate::store::{NobodyListens, Sink, Store, StoreError, ask};
 use crate::ws::{SessionOptions, encode};
 use chat_shared::close::CloseCode;
 use hyper_util::service::TowerToHyperService;
@@ -65,7 +67,11 @@ pub enum StartError {
     Keys(#[from] KeyError),
     /// The database cannot be used.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] sqlite::OpenError),
+    /// PostgreSQL cannot be used.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    OpenPostgres(#[from] postgres::OpenError),
     /// It was opened and then did not answer.
     #[error("the database does not answer: {0}")]
     Store(#[from] StoreError),
@@ -86,11 +92,13 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The program's exit code: 3, the data directory is in use or of a newer version; 4, the address
-    /// is in use; else 1.
+    /// The program's exit code: 3, the data directory or the database is in use or of a newer version; 4, the
+    /// address is in use; else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Locked(_) | Self::Open(OpenError::Newer { .. }) => 3,
+            Self::Locked(_) | Self::Open(sqlite::OpenError::Newer { .. }) => 3,
+            #[cfg(feature = "postgres")]
+            Self::OpenPostgres(postgres::OpenError::InUse | postgres::OpenError::Newer { .. }) => 3,
             Self::Bind(BindError::InUse { .. }) => 4,
             _ => 1,
         }
@@ -145,8 +153,25 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn opening(config: &Config) -> Opening {
-    Opening { path: config.database_path(), reserve: config.disk_reserve }
+/// Opens the database, whichever it is.
+fn open(config: &Config, sink: impl Sink) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match &config.database {
+        Database::Sqlite(path) => {
+            let opening = Opening { path: path.clone(), reserve: config.disk_reserve };
+            Arc::new(SqliteStore::open(&opening, sink)?)
+        }
+        #[cfg(feature = "postgres")]
+        Database::Postgres(address) => Arc::new(PostgresStore::open(address, sink)?),
+    })
+}
+
+/// Gives the database a new epoch, while no server runs.
+pub fn new_epoch(config: &Config, _held: &DataDir) -> Result<String, StartError> {
+    Ok(match &config.database {
+        Database::Sqlite(path) => sqlite::new_epoch(path)?,
+        #[cfg(feature = "postgres")]
+        Database::Postgres(address) => postgres::new_epoch(address)?,
+    })
 }
 
 fn chat_options(config: &Config) -> ChatOptions {
@@ -164,7 +189,7 @@ fn chat_options(config: &Config) -> ChatOptions {
 /// The chat without any listener, for the operator's commands while no server runs.
 pub async fn offline(config: &Config, data: &DataDir) -> Result<Arc<Chat>, StartError> {
     let keys = Keys::load(&data.path().join("secret"))?;
-    let store = Arc::new(SqliteStore::open(&opening(config), NobodyListens)?);
+    let store = open(config, NobodyListens)?;
     let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
     let passwords = Passwords::new(config.pbkdf2_iterations, threads());
     Ok(Arc::new(Chat::new(store, hub, passwords, &keys, Throttle::new(false), chat_options(config), None)))
@@ -198,7 +223,7 @@ impl Server {
         let metrics = config.metrics_listen.map(bind).transpose()?;
         let keys = Keys::load(&data.path().join("secret"))?;
         let (queue, publisher) = Publisher::channel();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&opening(&config), queue)?);
+        let store = open(&config, queue)?;
         let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
         hub.load(&*store).await?;
         let is_new = store.is_new().await?;

@@ -1,15 +1,16 @@
 //! The command line: what was typed, then what it means, then doing it.
 
+#[cfg(feature = "postgres")]
+mod copy;
 mod output;
 
 use crate::admin::{self, Command as Request};
-use crate::app::{DataDir, Server, StartError, offline};
+use crate::app::{DataDir, Server, StartError, new_epoch, offline};
 use crate::clock::now_ms;
 use crate::config::{self, Config, Loaded, Values};
 use crate::listener::{Drain, Inherited};
 use crate::logging;
 use crate::restore::restore;
-use crate::store::sqlite::new_epoch;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use output::{FAILURE, OK, USAGE, complain, fail, say, table};
 use serde_json::Value;
@@ -105,6 +106,8 @@ pub fn command() -> Command {
                     .help("Give the database a new epoch, after a copy or a roll-back of the machine: clients then read everything anew. The server must be stopped"),
             ),
         );
+    #[cfg(feature = "postgres")]
+    let command = command.subcommand(copy::command());
     config::args(command)
 }
 
@@ -158,6 +161,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
         }
         Some(("config", _)) => say("The settings are all right.\n"),
         Some(("restore", sub)) => do_restore(&config, Path::new(&argument(sub, "file"))),
+        #[cfg(feature = "postgres")]
+        Some(("copy", sub)) => copy::run(&config, sub),
         Some(("doctor", sub)) if sub.get_flag("new_epoch") => do_new_epoch(&config),
         Some((group, sub)) => match request(group, sub) {
             Ok(request) => runtime.block_on(ask_server(&config, request, leaf.get_flag("json"))),
@@ -257,12 +262,16 @@ fn signals(stop: crate::listener::DrainHandle, tls: Option<crate::listener::TlsR
 }
 
 fn do_restore(config: &Config, file: &Path) -> u8 {
-    let done = DataDir::open(&config.data_dir)
-        .map_err(|error| (error.exit_code(), error.to_string()))
-        .and_then(|held| {
-            restore(&held, &config.database_path(), file, now_ms())
-                .map_err(|error| (FAILURE, error.to_string()))
-        });
+    let Some(database) = config.database.file() else {
+        return fail(
+            "the database is PostgreSQL, and is restored by its own means, such as pg_restore. Then say `chat-server doctor --new-epoch`.",
+            FAILURE,
+        );
+    };
+    let done =
+        DataDir::open(&config.data_dir).map_err(|error| (error.exit_code(), error.to_string())).and_then(
+            |held| restore(&held, database, file, now_ms()).map_err(|error| (FAILURE, error.to_string())),
+        );
     match done {
         Ok(None) => say(&format!("Restored {}.\n", file.display())),
         Ok(Some(old)) => {
@@ -273,9 +282,7 @@ fn do_restore(config: &Config, file: &Path) -> u8 {
 }
 
 fn do_new_epoch(config: &Config) -> u8 {
-    let done = DataDir::open(&config.data_dir)
-        .and_then(|_held| new_epoch(&config.database_path()).map_err(StartError::from));
-    match done {
+    match DataDir::open(&config.data_dir).and_then(|held| new_epoch(config, &held)) {
         Ok(epoch) => say(&format!("The database has a new epoch, {epoch}.\n")),
         Err(error) => fail(&error.to_string(), error.exit_code()),
     }

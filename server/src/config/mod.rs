@@ -4,8 +4,12 @@
 //! commented example and the documentation. Nothing is looked at twice: a value is read as text,
 //! whatever it came from, and *all* that is wrong is told at once.
 
+mod database;
 mod settings;
 
+pub use database::Database;
+#[cfg(feature = "postgres")]
+pub use database::DatabaseFiles;
 pub use settings::{SETTINGS, Setting, args};
 
 use chat_shared::GroupName;
@@ -51,8 +55,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where all state lives.
     pub data_dir: PathBuf,
-    /// The SQLite file; `None`: `chat.db` in the data directory.
-    pub database: Option<PathBuf>,
+    /// Where everything is stored.
+    pub database: Database,
+    /// What stands in files beside its URL.
+    #[cfg(feature = "postgres")]
+    pub database_files: DatabaseFiles,
     /// Serve https.
     pub tls: Option<TlsFiles>,
     /// Where `/metrics` is served.
@@ -96,11 +103,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The SQLite file.
-    pub fn database_path(&self) -> PathBuf {
-        self.database.clone().unwrap_or_else(|| self.data_dir.join("chat.db"))
-    }
-
     /// Do clients come by https, as far as the settings tell?
     pub fn is_https(&self) -> bool {
         self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
@@ -320,7 +322,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let file = "acces_ttl = 5\nheartbeat_ms = [1]\nlog_format = 'xml'";
-        let environment = [("CHAT_REGISTRATION", "maybe"), ("CHAT_DATABASE", "postgres://x/y")];
+        let environment = [("CHAT_REGISTRATION", "maybe"), ("CHAT_DATABASE", "mysql://x/y")];
         let problems = load(&["--listen", "nowhere"], &environment, file).unwrap_err().join("\n");
         for expected in [
             "--listen: ",
@@ -332,6 +334,23 @@ mod tests {
         ] {
             assert!(problems.contains(expected), "{expected} is not in:\n{problems}");
         }
+    }
+
+    #[test]
+    fn a_database_is_named_by_its_kind() {
+        let database = |value: &str| load(&[], &[("CHAT_DATABASE", value), ("CHAT_DATA_DIR", "/data")], "");
+        assert_eq!(database("").unwrap().config.database, Database::Sqlite("/data/chat.db".into()));
+        assert_eq!(database("sqlite:a.db").unwrap().config.database, Database::Sqlite("a.db".into()));
+        let postgres = database("postgres://chat@localhost/chat");
+        #[cfg(feature = "postgres")]
+        {
+            assert!(postgres.is_ok());
+            let seen = load(&["--database", "postgres://chat:secret@localhost/chat"], &[], "").unwrap_err();
+            assert!(seen[0].contains("--database-password-file") && !seen[0].contains("secret"), "{seen:?}");
+            assert!(database("postgres://chat:secret@localhost/chat").is_ok());
+        }
+        #[cfg(not(feature = "postgres"))]
+        assert!(postgres.unwrap_err()[0].contains("built without PostgreSQL"));
     }
 
     #[test]

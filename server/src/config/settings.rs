@@ -1,6 +1,8 @@
 //! The registry of settings, and how each is read.
 
-use super::{Config, Loaded, LogFormat, Problem, RegistrationMode, TlsFiles, Values};
+#[cfg(feature = "postgres")]
+use super::DatabaseFiles;
+use super::{Config, Database, Loaded, LogFormat, Problem, RegistrationMode, TlsFiles, Values};
 use chat_shared::limits;
 use clap::{Arg, ArgAction, Command};
 use std::net::SocketAddr;
@@ -59,7 +61,19 @@ pub const SETTINGS: &[Setting] = &[
     optional(
         "database",
         "\"sqlite:/var/lib/chat/chat.db\"",
-        "The database. Default: chat.db in the data directory.",
+        "The database: sqlite:PATH, or postgres://USER@HOST/DATABASE where the program was built with PostgreSQL.\nDefault: chat.db in the data directory.",
+    ),
+    #[cfg(feature = "postgres")]
+    optional(
+        "database_password_file",
+        "\"/etc/chat/database-password\"",
+        "The password for PostgreSQL, readable by its owner only. PGPASSWORD and PGPASSFILE (~/.pgpass) do as well.",
+    ),
+    #[cfg(feature = "postgres")]
+    optional(
+        "database_ca",
+        "\"/etc/chat/database-ca.pem\"",
+        "The certificate (PEM) of whoever signed PostgreSQL's: with it the way there is encrypted, or there is none.",
     ),
     optional(
         "tls_cert",
@@ -156,8 +170,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.read_from(name, |value, _| parse(value))
+    }
+
+    /// For what depends on where it stands.
+    fn read_from<T>(&mut self, name: &str, parse: impl FnOnce(&str, &str) -> Result<T, String>) -> Option<T> {
         let (value, place) = self.values.get(name)?;
-        match parse(value.trim()) {
+        match parse(value.trim(), place) {
             Ok(value) => Some(value),
             Err(detail) => {
                 self.problems.push(Problem { place: place.to_owned(), detail });
@@ -207,17 +226,6 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-fn database(text: &str) -> Result<PathBuf, String> {
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("postgres" | "postgresql", _)) => Err(
-            "this chat-server was built without PostgreSQL. Use sqlite:PATH, or leave it out for chat.db in the data directory."
-                .to_owned(),
-        ),
-        _ => Err(format!("{text:?} is not of the form sqlite:PATH")),
-    }
-}
-
 fn default_data_dir() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base =
@@ -234,7 +242,18 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
     if data_dir.is_none() {
         r.wrong("there is no home directory to put the data into. Say where with --data-dir.");
     }
-    let database = r.read("database", database);
+    let data_dir = data_dir.unwrap_or_default();
+    #[cfg(feature = "postgres")]
+    let database_files = DatabaseFiles {
+        password: r.parsed("database_password_file", "a path"),
+        ca: r.parsed("database_ca", "a path"),
+    };
+    #[cfg(feature = "postgres")]
+    let database = r.read_from("database", |value, place| {
+        value.parse::<Database>()?.with_files(&database_files, place.starts_with("--"))
+    });
+    #[cfg(not(feature = "postgres"))]
+    let database = r.read("database", str::parse);
     let (cert, key) = (r.parsed::<PathBuf>("tls_cert", "a path"), r.parsed::<PathBuf>("tls_key", "a path"));
     let tls = match (cert, key) {
         (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
@@ -288,8 +307,10 @@ pub(super) fn read(values: &Values, problems: &mut Vec<Problem>) -> Option<Loade
     }
     let config = Config {
         listen,
-        data_dir: data_dir.unwrap_or_default(),
-        database,
+        database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("chat.db"))),
+        #[cfg(feature = "postgres")]
+        database_files,
+        data_dir,
         tls,
         metrics_listen: r.parsed("metrics_listen", "an address such as 127.0.0.1:9090"),
         behind_proxy,

@@ -28,7 +28,7 @@ impl Sink for Heard {
 
 impl Heard {
     /// The messages of a conversation as they were told, which must come with every rev, in order.
-    fn check_revs(&self, conversation: ConversationId, head: Rev) {
+    pub(crate) fn check_revs(&self, conversation: ConversationId, head: Rev) {
         let heard = self.0.lock().unwrap();
         let revs = heard.iter().filter_map(|change| match change {
             Change::Message { message, .. } if message.conversation_id == conversation => {

@@ -36,8 +36,9 @@ pub enum StoreError {
     /// Too many in too short a time; again after this.
     #[error("rate limited")]
     RateLimited(Duration),
-    /// The queue is full, the store is closing, or the database is locked: the same call will
-    /// succeed later. Nothing was stored.
+    /// The queue is full, the store is closing, or the database is locked or away: the same call will
+    /// succeed later. Nothing was stored, as far as is known: where the connection to a database is lost while it
+    /// commits, and cannot be made anew in time, nobody can say.
     #[error("unavailable")]
     Unavailable,
     /// The disk is full: the same call will succeed later. Nothing was stored.

@@ -11,9 +11,19 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(feature = "postgres")]
+pub mod copy;
+mod disk;
+mod epoch;
 mod error;
+mod key;
+mod listing;
 mod model;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod queue;
 pub mod sqlite;
+mod writer;
 
 pub use error::StoreError;
 pub use model::*;

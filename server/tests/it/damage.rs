@@ -44,6 +44,7 @@ fn start(data: &Path, log: &Path) -> Process {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn damage_after_a_cut_is_found_and_nothing_new_is_written_into_it() {
     let dir = tempfile::tempdir().unwrap();
     let [first, whole, damaged] = ["first", "whole", "damaged"].map(|name| dir.path().join(name));

@@ -46,6 +46,10 @@ impl TestServer {
             ("CHAT_RATE_LIMITS", "off"),
             ("CHAT_DISK_RESERVE_MB", "0"),
         ];
+        #[cfg(feature = "postgres")]
+        let database = crate::place::Place::of(dir.path()).url;
+        #[cfg(feature = "postgres")]
+        all.push(("CHAT_DATABASE", &database));
         all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
         all.extend(settings);
         let matches = args(clap::Command::new("test")).get_matches_from(["test"]);

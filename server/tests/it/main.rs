@@ -19,6 +19,11 @@ mod logins;
 mod matrix;
 mod openapi;
 mod operation;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod place;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod process;
 mod properties;
 mod security;

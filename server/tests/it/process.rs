@@ -23,6 +23,8 @@ pub(crate) fn program(data: &Path, arguments: &[&str]) -> Command {
         .env("CHAT_RATE_LIMITS", "off")
         .env("CHAT_DISK_RESERVE_MB", "0")
         .env("CHAT_LOG", "warn");
+    #[cfg(feature = "postgres")]
+    command.env("CHAT_DATABASE", crate::place::Place::of(data).url);
     command
 }
 
@@ -118,6 +120,7 @@ async fn it_stops_as_asked_and_everything_is_still_there() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_79_what_is_wrong_is_one_sentence_and_an_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
@@ -179,6 +182,7 @@ async fn check_79_what_is_wrong_is_one_sentence_and_an_exit_code() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn whoever_saw_more_than_a_restored_database_has_loses_and_doubles_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
@@ -228,6 +232,7 @@ async fn the_example_starts_as_shipped() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn operators_work_on_a_running_and_on_a_stopped_server() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());

@@ -44,6 +44,7 @@ async fn readiness(user: &User) -> u16 {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn a_disk_that_is_full_is_told_of_served_from_and_left_without_help() {
     let dir = tempfile::tempdir().unwrap();
     let (volume, log) = (dir.path().join("volume"), dir.path().join("log"));

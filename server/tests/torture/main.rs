@@ -25,6 +25,9 @@ mod faults;
 mod fresh;
 mod load;
 mod model;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod place;
 mod planted;
 mod power;
 mod proxy;

@@ -61,6 +61,8 @@ impl Place {
             .env("CHAT_HEARTBEAT_MS", self.heartbeat.to_string())
             .env("CHAT_LOG", "warn")
             .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        #[cfg(feature = "postgres")]
+        command.env("CHAT_DATABASE", crate::place::Place::of(&self.data).url);
         match &self.planted {
             Some(bug) => command.env("CHAT_PLANTED", bug),
             None => command.env_remove("CHAT_PLANTED"),
@@ -69,6 +71,18 @@ impl Place {
             noted.apply(&mut command);
         }
         command
+    }
+
+    /// How many messages of a conversation the database holds.
+    pub(crate) fn stored(&self, conversation: i64) -> i64 {
+        let sql = format!("SELECT count(*) FROM messages WHERE conversation_id = {conversation}");
+        #[cfg(feature = "postgres")]
+        let count = crate::place::Place::of(&self.data).order(&sql).unwrap()[0].parse().unwrap();
+        #[cfg(not(feature = "postgres"))]
+        let count = rusqlite::Connection::open(self.data.join("chat.db"))
+            .and_then(|db| db.query_row(&sql, [], |row| row.get(0)))
+            .unwrap();
+        count
     }
 
     /// Runs a command of the program to its end.

@@ -1,9 +1,10 @@
 //! Accounts.
 
-use super::rows::{USER, containing, id, is_unique_violation, page, user, user_by_id};
+use super::rows::{USER, id, is_unique_violation, user, user_by_id};
 use super::tx::{Fault, Tx};
 use super::{groups, invites, members, sessions};
 use crate::planted::{Bug, planted};
+use crate::store::listing::{containing, page};
 use crate::store::{Account, Admission, Ends, ListQuery, NewUser, SetPassword, StoreError, UpdateUser};
 use chat_shared::api::{User, UserList};
 use chat_shared::{UserId, Username};

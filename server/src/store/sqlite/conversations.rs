@@ -1,10 +1,12 @@
 //! Conversations as their members see them.
 
-use super::rows::{self, id, page, text, user_by_id, word};
+use super::rows::{self, id, text, user_by_id, word};
 use super::sessions;
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, Scene, may};
 use crate::planted::{Bug, planted};
+use crate::store::key::{key, range};
+use crate::store::listing::{BAD_CURSOR, page};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Rev, Seq, SessionId, UserId, Username, limits};
@@ -177,8 +179,8 @@ pub(super) fn unread(
         )?
         .query_row(
             params![
-                rows::key(conversation, read_seq),
-                (conversation.get() << 32) | rows::SEQ_MAX,
+                key(conversation, read_seq),
+                range(conversation).1,
                 me,
                 limits::UNREAD + 1,
                 quoted,
@@ -222,13 +224,6 @@ pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result
         found.into_iter().map(|row| complete(db, viewer, &name, row, true)).collect::<Result<_, _>>()?;
     Ok(ConversationList { conversations, next_cursor })
 }
-
-/// A cursor that this server did not give.
-pub(super) const BAD_CURSOR: StoreError = StoreError::Field {
-    field: "cursor",
-    code: "cursor",
-    detail: "must be the next_cursor of the page before",
-};
 
 pub(super) fn snapshot(db: &Connection, session: &SessionId, now: i64) -> Result<Option<Snapshot>, Fault> {
     let Some(user) = sessions::user(db, session, now)? else { return Ok(None) };

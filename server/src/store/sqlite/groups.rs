@@ -2,9 +2,10 @@
 
 use super::conversations::{check, check_group, check_memberships, view};
 use super::members::{self, Entry, How};
-use super::rows::{containing, id, is_unique_violation, page, text, word};
+use super::rows::{id, is_unique_violation, text, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::Action;
+use crate::store::listing::{containing, page};
 use crate::store::{Actor, Change, GroupSummary, ListQuery, NewGroup, StoreError, UpdateGroup};
 use chat_shared::api::{Conversation, Group, GroupList, Notice, NoticeKind, Role, Visibility};
 use chat_shared::{ConversationId, GroupName, Rev, UserId, Username};

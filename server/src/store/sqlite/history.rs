@@ -2,9 +2,10 @@
 
 use super::conversations::{check_read, head_rev, own_counts};
 use super::members;
-use super::rows::{MESSAGE, SEQ_MAX, load_message, message as message_row, with_reactions};
+use super::rows::{MESSAGE, load_message, message as message_row, with_reactions};
 use super::tx::Fault;
 use crate::planted::{Bug, planted};
+use crate::store::key::SEQ_MAX;
 use crate::store::{Anchor, Change, ChangesQuery, HistoryQuery, Replay};
 use chat_shared::api::{Changes, Edit, EditList, Message, MessagePage, Thread};
 use chat_shared::{ConversationId, Rev, Seq, UserId, limits};

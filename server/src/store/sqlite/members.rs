@@ -2,10 +2,11 @@
 
 use super::conversations::{check, check_group, check_memberships, check_read, scene, view};
 use super::messages;
-use super::rows::{USER, id, page, text, user, user_by_id, user_id, word};
+use super::rows::{USER, id, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, may};
 use crate::planted::{Bug, planted};
+use crate::store::listing::page;
 use crate::store::{
     Actor, Change, ListQuery, PutMember, PutMemberOutcome, RemoveMember, RoomState, StoreError,
 };

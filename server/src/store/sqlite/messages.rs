@@ -2,11 +2,12 @@
 //! the transaction that stores the change.
 
 use super::conversations::{check, check_writer, head_rev, view};
-use super::rows::{id, key, load_message, take_rev, take_seq};
+use super::rows::{id, load_message, take_rev, take_seq};
 use super::tx::{Fault, Tx};
 use super::{directs, rows};
 use crate::auth::policy::Action;
 use crate::planted::{Bug, planted};
+use crate::store::key::key;
 use crate::store::{Ack, Change, DeleteMessage, EditMessage, SendMessage, Sent, StoreError};
 use chat_shared::api::{ConversationKind, Message, MessageKind, Notice, Sender};
 use chat_shared::text::mentioned_names;

@@ -6,7 +6,6 @@
 mod accounts;
 mod conversations;
 mod directs;
-mod disk;
 mod groups;
 mod history;
 mod invites;
@@ -14,12 +13,13 @@ mod log;
 mod members;
 mod messages;
 mod open;
-mod queue;
 mod reactions;
 mod readers;
 mod reading;
 mod rows;
 mod sessions;
+#[cfg(feature = "postgres")]
+mod side;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -27,21 +27,27 @@ mod upkeep;
 mod writer;
 
 pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
+#[cfg(feature = "postgres")]
+pub(super) use side::SqliteSide;
 
+use super::disk::Disk;
+use super::writer::{Batches, Writer};
 use super::*;
 use chat_shared::{GroupName, Rev};
-use disk::Disk;
 use log::Log;
 use readers::Readers;
 use std::sync::Arc;
 use tx::{Fault, Tx};
-use writer::{Isolation, Writer};
+use writer::Isolation;
+
+/// The kind of database.
+struct Sqlite;
 
 /// A chat database in one SQLite file.
 pub struct SqliteStore {
     epoch: String,
     was_cut_off: bool,
-    writer: Writer,
+    writer: Writer<Sqlite>,
     readers: Readers,
     disk: Arc<Disk>,
 }
@@ -50,10 +56,12 @@ impl SqliteStore {
     /// Opens (or makes) the database, brings its schema up to date and starts the writer, which
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
     pub fn open(opening: &Opening, sink: impl Sink) -> Result<Self, OpenError> {
-        let open::Opened { writer, epoch, was_cut_off } = open::open(opening)?;
+        let open::Opened { writer, epoch, was_cut_off } = open::open_whole(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
-        let writer = Writer::start(writer, disk.clone(), Log::of(&opening.path), sink)?;
+        let (disk_of_writer, log) = (disk.clone(), Log::of(&opening.path));
+        let write = move |batches: Batches<Sqlite, _>| writer::write(&writer, &disk_of_writer, log, batches);
+        let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;
         Ok(Self { epoch, was_cut_off, writer, readers, disk })
     }
 
@@ -63,7 +71,7 @@ impl SqliteStore {
         &self,
         weight: usize,
         reply: Reply<T>,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
         self.writer.submit(None, weight, Isolation::Savepoint, reply, work);
     }
@@ -74,7 +82,7 @@ impl SqliteStore {
         user: UserId,
         weight: usize,
         reply: Reply<T>,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) {
         self.writer.submit(Some(user), weight, Isolation::Savepoint, reply, work);
     }

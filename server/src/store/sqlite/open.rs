@@ -1,8 +1,7 @@
 //! Opening a database: settings, migrations, epoch.
 
 use crate::planted::{Bug, planted};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::store::epoch::random_word;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use rusqlite_migration::{M, Migrations};
@@ -64,6 +63,11 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// A copy into it was cut off.
+    #[error(
+        "a copy into the database {0} was not brought to its end. Say the same `chat-server copy` again, or remove the file."
+    )]
+    HalfCopied(PathBuf),
     /// SQLite refuses it.
     #[error(
         "cannot open the database {path}: {source}. If it is damaged, restore a backup with `chat-server restore`."
@@ -93,7 +97,7 @@ pub enum OpenError {
     Thread(io::Error),
     /// The system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
-    Random(getrandom::Error),
+    Random(#[from] getrandom::Error),
 }
 
 /// Where a restore makes what is then renamed to the database.
@@ -173,11 +177,16 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     Ok(Opened { writer, epoch, was_cut_off })
 }
 
-/// A new random word.
-fn random_word() -> Result<String, OpenError> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(OpenError::Random)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+/// Opens it to be served.
+pub(super) fn open_whole(opening: &Opening) -> Result<Opened, OpenError> {
+    let opened = open(opening)?;
+    let at = |source| OpenError::Sqlite { path: opening.path.clone(), source };
+    let is_half =
+        opened.writer.prepare("SELECT 1 FROM meta WHERE key = 'copy'").and_then(|mut copy| copy.exists([]));
+    if is_half.map_err(at)? {
+        return Err(OpenError::HalfCopied(opening.path.clone()));
+    }
+    Ok(opened)
 }
 
 fn ensure_epoch(db: &Connection, path: &Path) -> Result<String, OpenError> {

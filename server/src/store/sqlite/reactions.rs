@@ -2,10 +2,11 @@
 
 use super::conversations::check;
 use super::messages::{changeable, target, tell};
-use super::rows::{key, take_rev};
+use super::rows::take_rev;
 use super::tx::{Fault, Tx};
 use crate::auth::policy::Action;
 use crate::planted::{Bug, planted};
+use crate::store::key::key;
 use crate::store::{Ack, React, StoreError};
 use chat_shared::limits;
 use rusqlite::params;

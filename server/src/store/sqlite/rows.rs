@@ -4,25 +4,13 @@
 use super::tx::{Fault, Tx};
 use crate::planted::{Bug, planted};
 use crate::store::StoreError;
+use crate::store::key::{SEQ_MAX, key};
 use chat_shared::api::{Message, MessageKind, Notice, Reaction, Sender, User};
 use chat_shared::limits::REACTION_USERS;
 use chat_shared::{ConversationId, Rev, SendId, Seq, UserId, Username};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::str::FromStr;
-
-/// The key of a message.
-pub(super) fn key(conversation: ConversationId, seq: Seq) -> i64 {
-    (conversation.get() << 32) | seq.get().min(SEQ_MAX)
-}
-
-/// The greatest seq that the key has room for: four thousand million changes to one conversation.
-pub(super) const SEQ_MAX: i64 = u32::MAX as i64;
-
-/// The keys of all messages of a conversation: the first and the last that there can be.
-pub(super) fn range(conversation: ConversationId) -> (i64, i64) {
-    (key(conversation, Seq::MIN), (conversation.get() << 32) | SEQ_MAX)
-}
 
 fn wrong(index: usize, kind: Type, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, kind, Box::new(error))
@@ -184,32 +172,6 @@ pub(super) fn take_seq(tx: &mut Tx<'_>, conversation: ConversationId, head: Rev)
     let sql = "UPDATE conversations SET head_rev = ?2, last_seq = ?2 WHERE id = ?1 AND head_rev = ?3";
     let taken = tx.send.take_seq.of(tx.db, sql)?.execute([conversation.get(), seq.get(), head.get()])?;
     if taken == 1 { Ok(seq) } else { Err(StoreError::Internal.into()) }
-}
-
-/// A pattern for `LIKE … ESCAPE '\'` that finds the text anywhere.
-pub(super) fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-/// Cuts a list that was read with one row too many to its limit, and names the row to go on after.
-pub(super) fn page<T>(
-    mut rows: Vec<T>,
-    limit: usize,
-    cursor: impl Fn(&T) -> String,
-) -> (Vec<T>, Option<String>) {
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = if more { rows.last().map(cursor) } else { None };
-    (rows, next)
 }
 
 /// Is this error a violation of a unique constraint?

@@ -1,10 +1,11 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
 use super::log::Log;
-use super::rows::{id, range};
+use super::rows::id;
 use super::tx::{Fault, Tx};
 use crate::durable::keep_name;
 use crate::planted::{Bug, planted};
+use crate::store::key::range;
 use crate::store::{Counts, StoreError};
 use chat_shared::ConversationId;
 use rusqlite::{Connection, OptionalExtension as _, backup, params};

@@ -17,6 +17,9 @@ const UNTIL_FULL: u64 = 20_000;
 
 /// Another process holds the database's write lock: writes are put off, reads served, nothing is acknowledged.
 pub(crate) async fn locked(world: &mut World) {
+    if is_elsewhere() {
+        return;
+    }
     let db = rusqlite::Connection::open(world.place.data.join("chat.db")).unwrap();
     db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -33,6 +36,9 @@ pub(crate) async fn locked(world: &mut World) {
 
 /// The disk is full, more than once, and has room again: in a world of its own on a small file system.
 pub(crate) async fn full(world: &mut World) {
+    if is_elsewhere() {
+        return;
+    }
     let probe = world.dir().join("probe");
     std::fs::create_dir_all(&probe).unwrap();
     if !can_mount(&probe) {
@@ -59,6 +65,14 @@ pub(crate) async fn full(world: &mut World) {
             world.shared.violate(violation.check, what);
         }
     }
+}
+
+/// Is the database not the server's own file? Then these are not for it.
+fn is_elsewhere() -> bool {
+    if cfg!(feature = "postgres") {
+        eprintln!("Passed over: SQLite's own.");
+    }
+    cfg!(feature = "postgres")
 }
 
 /// Takes all the room that is left.
@@ -88,6 +102,9 @@ async fn reads(world: &World) {
 
 /// A backup under load, more load, and the backup restored: clients have seen more than there is.
 pub(crate) async fn restored(world: &mut World) {
+    if is_elsewhere() {
+        return;
+    }
     let name = format!("{}.backup", world.chance.next());
     let backup = world.dir().join(name);
     let path = backup.to_str().unwrap().to_owned();

@@ -184,13 +184,8 @@ async fn a_purge_keeps_the_ids(world: &mut World) {
     call(world.address(), &owner, "DELETE", &format!("/groups/{group}"), json!({})).await;
     // What deleted groups leave behind is removed at a start.
     world.restart_server().await;
-    let database = rusqlite::Connection::open(world.place.data.join("chat.db")).unwrap();
-    let left = || -> i64 {
-        let sql = "SELECT count(*) FROM messages WHERE conversation_id = ?1";
-        database.query_row(sql, [group], |row| row.get(0)).unwrap()
-    };
     let purged = tokio::time::timeout(world.plan.patience, async {
-        while left() > 0 {
+        while world.place.stored(group) > 0 {
             tokio::task::yield_now().await;
         }
     });

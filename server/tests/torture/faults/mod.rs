@@ -1,5 +1,7 @@
 //! What is done to a running system, each by its name.
 
+#[cfg(feature = "postgres")]
+mod database;
 mod disk;
 mod doors;
 mod hostile;
@@ -32,6 +34,12 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "locked", run: |world| Box::pin(disk::locked(world)) },
     Fault { name: "full", run: |world| Box::pin(disk::full(world)) },
     Fault { name: "restored", run: |world| Box::pin(disk::restored(world)) },
+    #[cfg(feature = "postgres")]
+    Fault { name: "database_cut", run: |world| Box::pin(database::cut(world)) },
+    #[cfg(feature = "postgres")]
+    Fault { name: "database_killed", run: |world| Box::pin(database::killed(world)) },
+    #[cfg(feature = "postgres")]
+    Fault { name: "database_locked", run: |world| Box::pin(database::locked(world)) },
     Fault { name: "chaos", run: |world| Box::pin(network::chaos(world)) },
     Fault { name: "half_open", run: |world| Box::pin(network::half_open(world)) },
     Fault { name: "storm", run: |world| Box::pin(network::storm(world)) },

@@ -280,7 +280,8 @@ impl World {
             let damage = small.unwrap_or_else(|| {
                 let doctor = self.place.run(&["doctor", "--json"]);
                 let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
-                let found = damage(&self.place.data.join("chat.db"));
+                let found =
+                    if cfg!(feature = "postgres") { None } else { damage(&self.place.data.join("chat.db")) };
                 if said.contains("\"damage\":[]") { found } else { Some(said) }
             });
             if let Some(damage) = damage {

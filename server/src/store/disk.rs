@@ -33,6 +33,12 @@ impl Disk {
         }
     }
 
+    /// A disk of which nothing is known but what is refused.
+    #[cfg(feature = "postgres")]
+    pub(super) fn elsewhere() -> Self {
+        Self::of(Path::new(""), 0)
+    }
+
     /// Is less free than is to be kept free? A disk that does not tell counts as one with room.
     pub(super) fn is_low(&self) -> bool {
         if self.reserve == 0 {

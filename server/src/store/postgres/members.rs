@@ -1,0 +1,364 @@
+//! Members: who comes, goes and may do what; each change told by a notice in the same transaction.
+
+use super::connection::Connection;
+use super::conversations::{check, check_group, check_memberships, check_read, scene, view};
+use super::messages;
+use super::rows::{USER, count, id, sought, text, user, user_by_id, user_id, word};
+use super::tx::{Fault, Tx};
+use crate::auth::policy::{Action, may};
+use crate::planted::{Bug, planted};
+use crate::store::listing::page;
+use crate::store::{
+    Actor, Change, ListQuery, PutMember, PutMemberOutcome, RemoveMember, RoomState, StoreError,
+};
+use chat_shared::api::{Conversation, ConversationKind, Member, MemberList, Notice, NoticeKind, Role};
+use chat_shared::{ConversationId, UserId, Username, limits};
+use std::collections::HashMap;
+
+/// The handle of a user.
+pub(super) fn name_of(db: &Connection, user: UserId) -> Result<Username, Fault> {
+    db.row("SELECT username FROM users WHERE id = $1", &[&user.get()], |row| text(row, 0))?
+        .ok_or(Fault::Missing)
+}
+
+/// Writes a notice and tells of it. Members that are new with it must be stored already.
+pub(super) fn notice(
+    tx: &mut Tx<'_>,
+    conversation: ConversationId,
+    sender: UserId,
+    notice: Notice,
+    joined: &[UserId],
+    left: &[UserId],
+    now: i64,
+) -> Result<(), Fault> {
+    let message = messages::insert_notice(tx, conversation, sender, notice, now)?;
+    let joined = joined
+        .iter()
+        .map(|user| {
+            // What was there before they came is not news to them.
+            tx.db.execute(
+                "UPDATE members SET read_seq = $3 WHERE conversation_id = $1 AND user_id = $2",
+                &[&conversation.get(), &user.get(), &message.seq.get()],
+            )?;
+            Ok((*user, Box::new(view(tx.db, *user, conversation, false)?)))
+        })
+        .collect::<Result<Vec<_>, Fault>>()?;
+    tx.changes.push(Change::Message { message: Box::new(message), joined, left: left.to_vec() });
+    Ok(())
+}
+
+fn insert(
+    db: &Connection,
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+    now: i64,
+) -> Result<(), Fault> {
+    check_memberships(db, user)?;
+    let count = db
+        .row(
+            "UPDATE conversations SET member_count = member_count + 1 WHERE id = $1 RETURNING member_count",
+            &[&conversation.get()],
+            |row| count(row, 0),
+        )?
+        .ok_or(Fault::Missing)?;
+    if count as usize > limits::GROUP_MEMBERS {
+        return Err(StoreError::Conflict("This group has as many members as a group can have.").into());
+    }
+    db.execute(
+        "INSERT INTO members (conversation_id, user_id, role, joined_at, read_seq) VALUES ($1, $2, $3, $4, 0)",
+        &[&conversation.get(), &user.get(), &role.as_str(), &now],
+    )?;
+    Ok(())
+}
+
+fn take_out(db: &Connection, conversation: ConversationId, user: UserId) -> Result<(), Fault> {
+    db.execute(
+        "DELETE FROM members WHERE conversation_id = $1 AND user_id = $2",
+        &[&conversation.get(), &user.get()],
+    )?;
+    if planted(Bug::MemberCountWrong) {
+        return Ok(());
+    }
+    db.execute(
+        "UPDATE conversations SET member_count = member_count - 1 WHERE id = $1",
+        &[&conversation.get()],
+    )?;
+    Ok(())
+}
+
+fn role_of(db: &Connection, conversation: ConversationId, user: UserId) -> Result<Option<Role>, Fault> {
+    db.row(
+        "SELECT role FROM members WHERE conversation_id = $1 AND user_id = $2",
+        &[&conversation.get(), &user.get()],
+        |row| word(row, 0, Role::from_word),
+    )
+}
+
+/// Is this user the only owner?
+fn is_last_owner(db: &Connection, conversation: ConversationId, user: UserId) -> Result<bool, Fault> {
+    db.value(
+        "SELECT EXISTS (SELECT 1 FROM members WHERE conversation_id = $1 AND user_id = $2 AND role = 'owner')
+            AND NOT EXISTS (SELECT 1 FROM members WHERE conversation_id = $1 AND user_id <> $2 AND role = 'owner')",
+        &[&conversation.get(), &user.get()],
+    )
+}
+
+/// Somebody becomes a member of a group.
+pub(super) struct Entry {
+    pub(super) conversation: ConversationId,
+    pub(super) user: UserId,
+    pub(super) role: Role,
+    pub(super) how: How,
+    pub(super) now: i64,
+}
+
+/// How somebody becomes a member.
+pub(super) enum How {
+    /// By themselves.
+    Joined,
+    /// By this user, or by the operator, who signs nothing.
+    Added(Option<UserId>),
+}
+
+pub(super) fn enter(tx: &mut Tx<'_>, entry: Entry) -> Result<(), Fault> {
+    let Entry { conversation, user, role, how, now } = entry;
+    insert(tx.db, conversation, user, role, now)?;
+    let (kind, by) = match how {
+        How::Joined => (NoticeKind::Joined, None),
+        How::Added(by) => (NoticeKind::Added, by),
+    };
+    let told = Notice {
+        kind,
+        user: Some(name_of(tx.db, user)?),
+        by: by.map(|by| name_of(tx.db, by)).transpose()?,
+        value: None,
+    };
+    notice(tx, conversation, by.unwrap_or(user), told, &[user], &[], now)
+}
+
+/// The creator of a group becomes its first member and owner.
+pub(super) fn found(
+    tx: &mut Tx<'_>,
+    conversation: ConversationId,
+    owner: UserId,
+    now: i64,
+) -> Result<(), Fault> {
+    insert(tx.db, conversation, owner, Role::Owner, now)?;
+    let by = Some(name_of(tx.db, owner)?);
+    let told = Notice { kind: NoticeKind::Created, user: None, by, value: None };
+    notice(tx, conversation, owner, told, &[owner], &[], now)
+}
+
+pub(super) fn join(
+    tx: &mut Tx<'_>,
+    actor: UserId,
+    conversation: ConversationId,
+    now: i64,
+) -> Result<Conversation, Fault> {
+    let scene = check(tx.db, actor, conversation, Action::Join)?;
+    if scene.role.is_none() {
+        enter(tx, Entry { conversation, user: actor, role: Role::Member, how: How::Joined, now })?;
+    }
+    view(tx.db, actor, conversation, true)
+}
+
+pub(super) fn leave(
+    tx: &mut Tx<'_>,
+    actor: UserId,
+    conversation: ConversationId,
+    now: i64,
+) -> Result<(), Fault> {
+    let last_owner = is_last_owner(tx.db, conversation, actor)?;
+    check(tx.db, actor, conversation, Action::Leave { last_owner })?;
+    depart(tx, conversation, actor, now)
+}
+
+fn depart(tx: &mut Tx<'_>, conversation: ConversationId, user: UserId, now: i64) -> Result<(), Fault> {
+    take_out(tx.db, conversation, user)?;
+    if planted(Bug::NoticeMissing) {
+        return Ok(());
+    }
+    let told = Notice { kind: NoticeKind::Left, user: Some(name_of(tx.db, user)?), by: None, value: None };
+    notice(tx, conversation, user, told, &[], &[user], now)
+}
+
+/// A deleted account leaves its groups; where it was the only owner, whoever has been there longest
+/// (moderators first) becomes one, so that no group is left that nobody can run.
+pub(super) fn leave_everything(tx: &mut Tx<'_>, user: UserId, now: i64) -> Result<(), Fault> {
+    let groups = tx.db.rows(
+        "SELECT m.conversation_id FROM members m JOIN groups g ON g.conversation_id = m.conversation_id
+         WHERE m.user_id = $1 ORDER BY m.conversation_id",
+        &[&user.get()],
+        |row| id::<ConversationId>(row, 0),
+    )?;
+    for conversation in groups {
+        let orphans = is_last_owner(tx.db, conversation, user)?;
+        depart(tx, conversation, user, now)?;
+        let heir = tx.db.row(
+            "SELECT user_id FROM members WHERE conversation_id = $1
+             ORDER BY role = 'moderator' DESC, joined_at, user_id LIMIT 1",
+            &[&conversation.get()],
+            |row| id::<UserId>(row, 0),
+        )?;
+        if let (true, Some(heir)) = (orphans, heir) {
+            set_role(tx, conversation, heir, Role::Owner, None, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_role(
+    tx: &mut Tx<'_>,
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+    by: Option<UserId>,
+    now: i64,
+) -> Result<(), Fault> {
+    tx.db.execute(
+        "UPDATE members SET role = $3 WHERE conversation_id = $1 AND user_id = $2",
+        &[&conversation.get(), &user.get(), &role.as_str()],
+    )?;
+    let told = Notice {
+        kind: NoticeKind::Role,
+        user: Some(name_of(tx.db, user)?),
+        by: by.map(|by| name_of(tx.db, by)).transpose()?,
+        value: Some(role.as_str().to_owned()),
+    };
+    notice(tx, conversation, by.unwrap_or(user), told, &[], &[], now)
+}
+
+/// The user whose rights count, if it is one's; the operator may do everything to a group that exists.
+fn permit(
+    db: &Connection,
+    actor: Actor,
+    conversation: ConversationId,
+    action: Action,
+) -> Result<Option<UserId>, Fault> {
+    match actor {
+        Actor::User(user) => check(db, user, conversation, action).map(|_| Some(user)),
+        Actor::Operator => check_group(db, conversation).map(|()| None),
+    }
+}
+
+pub(super) fn put(tx: &mut Tx<'_>, change: &PutMember) -> Result<PutMemberOutcome, Fault> {
+    let PutMember { actor, conversation, now, .. } = *change;
+    // Whoever may not look into the group learns nothing, not even whether the other user exists.
+    if let Actor::User(user) = actor {
+        let scene = check(tx.db, user, conversation, Action::Read)?;
+        if scene.kind != ConversationKind::Group {
+            return Err(StoreError::NotFound.into());
+        }
+    }
+    let target = user_id(tx.db, &change.username)?.ok_or(StoreError::NotFound)?;
+    let present = role_of(tx.db, conversation, target)?;
+    match (present, change.role) {
+        (None, role) => {
+            let role = role.unwrap_or(Role::Member);
+            let by = permit(tx.db, actor, conversation, Action::Add { role })?;
+            enter(tx, Entry { conversation, user: target, role, how: How::Added(by), now })?;
+        }
+        (Some(present), Some(role)) if role != present => {
+            let orphans = role != Role::Owner && is_last_owner(tx.db, conversation, target)?;
+            let by = permit(tx.db, actor, conversation, Action::ChangeRole { orphans })?;
+            set_role(tx, conversation, target, role, by, now)?;
+        }
+        (Some(_), _) => {
+            permit(tx.db, actor, conversation, Action::Read)?;
+        }
+    }
+    let (role, joined_at) = tx
+        .db
+        .row(
+            "SELECT role, joined_at FROM members WHERE conversation_id = $1 AND user_id = $2",
+            &[&conversation.get(), &target.get()],
+            |row| Ok((word(row, 0, Role::from_word)?, row.try_get(1)?)),
+        )?
+        .ok_or(Fault::Missing)?;
+    let member = Member { user: user_by_id(tx.db, target)?, role, joined_at };
+    Ok(PutMemberOutcome { member, added: present.is_none() })
+}
+
+pub(super) fn remove(tx: &mut Tx<'_>, change: &RemoveMember) -> Result<(), Fault> {
+    let RemoveMember { actor, conversation, now, .. } = *change;
+    if let Actor::User(user) = actor {
+        check_read(tx.db, user, conversation)?;
+    }
+    let target = user_id(tx.db, &change.username)?.ok_or(StoreError::NotFound)?;
+    let role = role_of(tx.db, conversation, target)?.ok_or(StoreError::NotFound)?;
+    if actor == Actor::User(target) {
+        return leave(tx, target, conversation, now);
+    }
+    let by = permit(tx.db, actor, conversation, Action::Remove { role })?;
+    if is_last_owner(tx.db, conversation, target)? {
+        return Err(StoreError::Conflict(
+            "The group would have no owner. Make somebody else an owner first.",
+        )
+        .into());
+    }
+    take_out(tx.db, conversation, target)?;
+    let told = Notice {
+        kind: NoticeKind::Removed,
+        user: Some(change.username.clone()),
+        by: by.map(|by| name_of(tx.db, by)).transpose()?,
+        value: None,
+    };
+    notice(tx, conversation, by.unwrap_or(target), told, &[], &[target], now)
+}
+
+pub(super) fn list(
+    db: &Connection,
+    viewer: UserId,
+    conversation: ConversationId,
+    query: &ListQuery,
+) -> Result<MemberList, Fault> {
+    may(scene(db, viewer, conversation)?, Action::Read)?;
+    let rows = db.rows(
+        &format!(
+            "SELECT {USER}, m.role, m.joined_at FROM members m JOIN users u ON u.id = m.user_id
+             WHERE m.conversation_id = $1 AND u.username > $2 ORDER BY u.username LIMIT $3"
+        ),
+        &[&conversation.get(), &sought(query.cursor.as_deref().unwrap_or("")), &(query.limit as i64 + 1)],
+        |row| {
+            let role = word(row, 6, Role::from_word)?;
+            Ok(Member { user: user(row)?, role, joined_at: row.try_get(7)? })
+        },
+    )?;
+    let (members, next_cursor) = page(rows, query.limit, |member| member.user.username.to_string());
+    Ok(MemberList { members, next_cursor })
+}
+
+/// Who is a member of what: of everything, or of one conversation.
+pub(super) fn rooms(db: &Connection, only: Option<ConversationId>) -> Result<Vec<RoomState>, Fault> {
+    let only = only.map(ConversationId::get);
+    let mut members: HashMap<i64, Vec<UserId>> = HashMap::new();
+    let all = db.rows(
+        "SELECT conversation_id, user_id FROM members WHERE $1::bigint IS NULL OR conversation_id = $1",
+        &[&only],
+        |row| Ok((row.try_get(0)?, id(row, 1)?)),
+    )?;
+    for (conversation, user) in all {
+        members.entry(conversation).or_default().push(user);
+    }
+    db.rows(
+        "SELECT c.id, c.head_rev, d.low_user, d.high_user, d.low_wrote, d.high_wrote FROM conversations c
+         LEFT JOIN directs d ON d.conversation_id = c.id
+         WHERE c.deleted_at IS NULL AND ($1::bigint IS NULL OR c.id = $1)",
+        &[&only],
+        |row| {
+            let conversation: ConversationId = id(row, 0)?;
+            let direct = row.try_get::<_, Option<i64>>(2)?.is_some();
+            let mut wrote = Vec::new();
+            if direct {
+                for side in 0..2 {
+                    if row.try_get(4 + side)? {
+                        wrote.push(id(row, 2 + side)?);
+                    }
+                }
+            }
+            let members = members.remove(&conversation.get()).unwrap_or_default();
+            Ok(RoomState { conversation, head_rev: id(row, 1)?, direct, wrote, members })
+        },
+    )
+}
