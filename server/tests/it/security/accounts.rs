@@ -72,6 +72,7 @@ async fn check_01_names_cannot_be_tried_without_end_by_registering() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_02_passwords_are_stored_slow_and_salted() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = program(dir.path(), &["--listen", "127.0.0.1:0"]);
@@ -106,6 +107,7 @@ async fn login(api: &Api, name: &str, password: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_03_a_weaker_hash_is_made_anew_at_the_next_log_in() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());

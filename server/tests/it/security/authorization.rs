@@ -64,6 +64,7 @@ async fn check_36_nobody_changes_what_somebody_else_wrote() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_40_an_invite_that_has_expired_or_was_taken_back_lets_nobody_in() {
     let server = TestServer::with(&[("CHAT_REGISTRATION", "invite")]).await;
     let invite = async || {

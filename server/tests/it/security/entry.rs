@@ -25,8 +25,10 @@ async fn check_20_whoever_has_no_credential_costs_nothing() {
     /// Sockets at once, and how often.
     const SOCKETS: usize = 200;
     const WAVES: usize = 5;
-    /// Of what the first ones took nothing is given back to the system; more than this is not taken again.
+    /// Sooner or later a thousand of them take no more than this: two kilobytes each. What the allocator's pools
+    /// hold it does not give back, but it fills them once.
     const MORE: u64 = 2 << 20;
+    const ROUNDS: usize = 10;
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
     let address = server.base.split('/').nth(2).unwrap().parse().unwrap();
@@ -42,16 +44,15 @@ async fn check_20_whoever_has_no_credential_costs_nothing() {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
     };
-    // The allocator fills up its pools.
-    for _ in 0..WAVES {
-        wave().await;
+    let mut more = Vec::new();
+    while more.last().is_none_or(|more| *more >= MORE) {
+        assert!(more.len() < ROUNDS, "it never has enough: {more:?}");
+        let before = resident();
+        for _ in 0..WAVES {
+            wave().await;
+        }
+        more.push(resident().saturating_sub(before));
     }
-    let before = resident();
-    for _ in 0..WAVES {
-        wave().await;
-    }
-    let more = resident().saturating_sub(before);
-    assert!(more < MORE, "{more} bytes for {} sockets", SOCKETS * WAVES);
     assert_eq!(server.stop().await, Some(0));
 }
 
@@ -142,6 +143,7 @@ async fn check_29_a_flood_of_frames_leaves_the_others_their_turn() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_29_what_is_not_the_callers_costs_the_writer_nothing() {
     let server = TestServer::start().await;
     let alice = server.user("alice").await;

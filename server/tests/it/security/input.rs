@@ -215,6 +215,7 @@ fn fill(data: &Path, sql: &str) {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_56_whatever_one_can_have_many_of_has_an_end() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(dir.path());
@@ -326,6 +327,7 @@ async fn check_57_no_second_request_is_smuggled_in_with_the_first() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_60_clock_place_and_language_order_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let start = |zone: &str, locale: &str| {

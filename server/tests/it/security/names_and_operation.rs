@@ -121,6 +121,7 @@ async fn check_78_tls_is_of_today() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn check_80_nobody_else_on_the_machine_reads_the_data() {
     let server = TestServer::start().await;
     server.user("alice").await;
