@@ -141,8 +141,8 @@ fn revs(fresh: &Fresh, record: &Record) -> Vec<String> {
     for list in fresh.lists.values() {
         let stale = |c: &&Value| {
             fresh.rooms.get(&number(c, "id")).is_some_and(|room| {
-                number(c, "head_rev") != room.head
-                    || Some(&number(c, "last_seq")) != room.messages.keys().next_back()
+                let last = room.messages.keys().next_back().copied().unwrap_or(0);
+                number(c, "head_rev") != room.head || number(c, "last_seq") != last
             })
         };
         wrong.extend(list.iter().filter(stale).map(|c| format!("the list says {c}")));
