@@ -92,6 +92,19 @@ fn what_is_told_beside_the_screen() {
 }
 
 #[test]
+fn what_belongs_together_is_shown_together() {
+    let script = r"printf 'all \033[?2026hhalf'; read -r line; printf ' whole\033[?2026l'; read -r line";
+    let terminal = shell(script).start();
+    terminal.wait_raw("the half of it", |raw| raw.ends_with(b"half"));
+    assert_eq!(terminal.screen(), "all ");
+    terminal.keys("<enter>").wait_for("half").wait_for("whole");
+    // What was begun when a program ended is shown as it is.
+    let terminal = shell(r"printf '\033[?2026hhalf'").start();
+    terminal.wait_exit();
+    assert_eq!(terminal.screen(), "half");
+}
+
+#[test]
 fn what_changes_is_waited_for() {
     let script = r"printf one; read -r line; printf '\033[2J\033[Htwo\007'; read -r line";
     let terminal = shell(script).start();

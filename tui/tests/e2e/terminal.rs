@@ -289,6 +289,9 @@ impl Drop for Terminal {
     }
 }
 
+/// What is between these is one picture.
+const UPDATE_BEGINS: &[u8] = b"\x1b[?2026h";
+const UPDATE_ENDS: &[u8] = b"\x1b[?2026l";
 /// The vt100 crate takes a replacement character for its decoder's and drops it.
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
 
@@ -301,8 +304,8 @@ fn read(mut reader: Box<dyn Read + Send>, shared: &Shared) {
         let answers = {
             let mut state = shared.state();
             state.raw.extend_from_slice(&buffer[..count]);
-            let shown = understood(&mut held);
-            state.parser.process(&shown);
+            let shown = take_shown(&mut held);
+            state.parser.process(&understood(&shown));
             state.parser.callbacks_mut().take()
         };
         shared.changed.notify_all();
@@ -310,16 +313,31 @@ fn read(mut reader: Box<dyn Read + Send>, shared: &Shared) {
             shared.write(&answers);
         }
     }
-    shared.state().is_closed = true;
+    let mut state = shared.state();
+    state.parser.process(&understood(&held));
+    state.is_closed = true;
+    drop(state);
     shared.changed.notify_all();
 }
 
-/// Takes out what can be shown; the beginning of what may be a replacement character waits for its end.
-fn understood(held: &mut Vec<u8>) -> Vec<u8> {
-    let waiting =
-        (1..REPLACEMENT.len()).rev().find(|length| held.ends_with(&REPLACEMENT[..*length])).unwrap_or(0);
-    let rest = held.split_off(held.len() - waiting);
-    let bytes = std::mem::replace(held, rest);
+/// Takes out what can be shown: what belongs together is shown together, as terminals do it, and the beginning of what
+/// may be one of these marks waits for its end.
+fn take_shown(held: &mut Vec<u8>) -> Vec<u8> {
+    let last = |mark: &[u8]| held.windows(mark.len()).rposition(|bytes| bytes == mark);
+    let update = last(UPDATE_BEGINS).filter(|begin| last(UPDATE_ENDS).is_none_or(|end| end < *begin));
+    let begun = [REPLACEMENT, UPDATE_BEGINS].into_iter().filter_map(|mark| {
+        (1..mark.len())
+            .rev()
+            .find(|length| held.ends_with(&mark[..*length]))
+            .map(|length| held.len() - length)
+    });
+    let end = begun.chain(update).min().unwrap_or(held.len());
+    let rest = held.split_off(end);
+    std::mem::replace(held, rest)
+}
+
+/// With another letter for what the parser does not know.
+fn understood(bytes: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {

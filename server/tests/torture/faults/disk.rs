@@ -1,5 +1,6 @@
 //! The disk and the database: full, locked by somebody else, restored to an older state.
 
+use super::is_elsewhere;
 use crate::fresh::{number, text};
 use crate::raw;
 use crate::shared::Phase;
@@ -65,14 +66,6 @@ pub(crate) async fn full(world: &mut World) {
             world.shared.violate(violation.check, what);
         }
     }
-}
-
-/// Is the database not the server's own file? Then these are not for it.
-fn is_elsewhere() -> bool {
-    if cfg!(feature = "postgres") {
-        eprintln!("Passed over: SQLite's own.");
-    }
-    cfg!(feature = "postgres")
 }
 
 /// Takes all the room that is left.

@@ -59,3 +59,11 @@ pub(crate) const KILLS: &[Fault] = &[
     KILL,
     Fault { name: "kill_in_checkpoint", run: |world| Box::pin(moments::in_checkpoint(world)) },
 ];
+
+/// Is the database not the server's own file? Then these are not for it.
+pub(crate) fn is_elsewhere() -> bool {
+    if cfg!(feature = "postgres") {
+        eprintln!("Passed over: SQLite's own.");
+    }
+    cfg!(feature = "postgres")
+}

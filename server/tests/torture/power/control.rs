@@ -9,6 +9,7 @@ use crate::{LOAD, plan};
 const CUTS: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn a_disk_that_forgets_to_flush_the_log_is_found_out() {
     let mut world = World::new(&plan(1, LOAD), false).await;
     let Some(noted) = Noted::new(&world.place.data, world.dir()) else { return };

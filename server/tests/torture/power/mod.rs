@@ -7,6 +7,7 @@ mod disk;
 mod moments;
 mod note;
 
+use crate::faults::is_elsewhere;
 use crate::world::World;
 use disk::{Disk, Flushes};
 use note::{Note, last_commit, notes};
@@ -78,6 +79,9 @@ impl Noted {
 
 /// The power is cut, again and again, and the server started on what the disk kept.
 pub(crate) async fn power(world: &mut World) {
+    if is_elsewhere() {
+        return;
+    }
     if let Some(noted) = Noted::new(&world.place.data, world.dir()) {
         let cuts = world.plan.load / 10;
         cut_again_and_again(world, noted, cuts, Flushes::Honest).await;

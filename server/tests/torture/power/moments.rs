@@ -75,6 +75,7 @@ impl Scene {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn a_first_start_may_be_cut_at_any_moment() {
     let Some(scene) = Scene::new() else { return };
     let before = Disk::read(&scene.disk);
@@ -99,6 +100,7 @@ async fn a_first_start_may_be_cut_at_any_moment() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn a_backup_that_is_done_is_there_after_a_cut() {
     let Some(scene) = Scene::new() else { return };
     let before = Disk::read(&scene.disk);
@@ -118,6 +120,7 @@ async fn a_backup_that_is_done_is_there_after_a_cut() {
 }
 
 #[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
 async fn a_restore_may_be_cut_at_any_moment() {
     let Some(scene) = Scene::new() else { return };
     let server = Server::start(&scene.place);
