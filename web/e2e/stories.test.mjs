@@ -287,10 +287,12 @@ describe('in a group', { skip: missing }, () => {
   });
 
   test('an owner makes moderators; a member sees no button for it', async () => {
-    await alice.page.getByRole('button', { name: 'Join or create a group' }).click();
-    await alice.page.getByLabel('Name', { exact: true }).fill('garden');
-    await alice.page.getByRole('button', { name: 'Create', exact: true }).click();
-    await alice.shows('#garden');
+    const owner = await Tab.open(server, await browser.context(server));
+    await owner.login('alice');
+    await owner.page.getByRole('button', { name: 'Join or create a group' }).click();
+    await owner.page.getByLabel('Name', { exact: true }).fill('garden');
+    await owner.page.getByRole('button', { name: 'Create', exact: true }).click();
+    await owner.shows('#garden');
     const dora = await browser.register(server, 'dora');
     await dora.page.getByRole('button', { name: 'Join or create a group' }).click();
     await dora.page.getByRole('button', { name: 'Join garden' }).click();
@@ -313,15 +315,16 @@ describe('in a group', { skip: missing }, () => {
     const inAbout = () => counts('About this conversation', dialog.getByRole('button', { name: 'Save' }), dialog.getByRole('button', { name: 'Delete' }));
     assert.deepEqual(await inMembers(), [0, 0, 0]);
     assert.deepEqual(await inAbout(), [0, 0]);
-    await alice.page.getByRole('button', { name: 'Members' }).click();
-    await alice.page.getByLabel('Role of dora').selectOption('moderator');
+    await owner.page.getByRole('button', { name: 'Members' }).click();
+    await owner.page.getByLabel('Role of dora').selectOption('moderator');
     await dora.page.locator('.notice').filter({ hasText: 'alice made dora moderator' }).waitFor();
     await until('she may remove bob, and add others, but change no role', async () => `${await inMembers()}` === '0,1,1');
     assert.deepEqual(await inAbout(), [1, 0]);
     await dora.page.getByRole('button', { name: 'Members' }).click();
     await dora.page.getByRole('button', { name: 'Remove bob' }).click();
-    await alice.page.locator('.notice').filter({ hasText: 'dora removed bob' }).waitFor();
+    await owner.page.locator('.notice').filter({ hasText: 'dora removed bob' }).waitFor();
     await dora.clean(assert);
-    await alice.clean(assert);
+    await owner.clean(assert);
+    await owner.context.close();
   });
 });
