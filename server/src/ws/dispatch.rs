@@ -45,6 +45,14 @@ impl Dispatch {
         Self { chat, caller, link, bad_frames: 0, expires, reads: Vec::new(), typing: Vec::new() }
     }
 
+    pub(super) fn chat(&self) -> &Chat {
+        &self.chat
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(super) fn link(&self) -> &Link {
         &self.link
     }

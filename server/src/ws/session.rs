@@ -114,6 +114,13 @@ enum End {
     Gone,
 }
 
+/// Why a session could not begin.
+struct Refusal {
+    end: End,
+    /// Do the others know of it?
+    registered: bool,
+}
+
 struct Session {
     link: Arc<Link>,
     wire: Wire,
@@ -132,14 +139,17 @@ struct Heard {
 }
 
 /// Serves one upgraded connection to its end. `early`: bytes that arrived with the upgrade request.
-pub(super) async fn serve(
+///
+/// Made here instead of in an `async fn`, which would keep what it was given beside what it makes of it, for as
+/// long as the connection lives.
+pub(super) fn serve(
     chat: Arc<Chat>,
     caller: Caller,
     expires_at: i64,
     transport: Transport,
     early: Vec<u8>,
     guard: Option<ConnectionGuard>,
-) {
+) -> impl Future<Output = ()> + Send {
     let (wire, socket, writer) = match transport {
         Transport::Plain(socket) => {
             let socket = Arc::new(socket);
@@ -157,43 +167,68 @@ pub(super) async fn serve(
     let heartbeat = chat.session_options().heartbeat;
     let now = Instant::now();
     let mut session = Session {
-        dispatch: Dispatch::new(chat.clone(), caller.clone(), expires_at, link.clone()),
+        dispatch: Dispatch::new(chat, caller, expires_at, link.clone()),
         wire,
         decoder: Decoder::default(),
         heartbeat,
         heard: Heard { last: now, this_turn: 0 },
         next_ping: now + heartbeat,
-        link: link.clone(),
+        link,
     };
-    let close = |code: CloseCode| End::Close(code, code.reason().to_owned());
-    let register = || chat.hub().register(caller.user, &caller.username, link.clone());
-    let is_late = planted(Bug::ReadyBeforeSubscribe);
-    if !is_late && register().is_err() {
-        session.finish(close(CloseCode::TooManyConnections)).await;
-        return drop(guard);
+    async move {
+        session.live(early).await;
+        drop(guard);
     }
-    let end = match chat.ready(&caller, link.id()).await {
-        Ok(Some(ready)) => {
-            if is_late {
-                // Long enough for something to happen; boxed, as every connection would hold the room for it.
-                Box::pin(tokio::time::sleep(Duration::from_millis(20))).await;
-                let _ = register();
-            }
-            link.open(&ready);
-            session.run(early).await
-        }
-        Ok(None) => close(CloseCode::SessionEnded),
-        Err(_) => End::Close(CloseCode::Restart, "the server is busy; retry_after_ms=2000".to_owned()),
-    };
-    session.dispatch.finish();
-    // It counts no longer, but whoever waits for all connections to end waits for its good-bye too.
-    chat.hub().unregister(caller.user, link.id(), chat.now());
-    session.finish(end).await;
-    chat.hub().left();
-    drop(guard);
 }
 
 impl Session {
+    /// From the first word to the last. What happens once is boxed: the connection would hold the room for it.
+    async fn live(&mut self, early: Vec<u8>) {
+        let end = match Box::pin(self.begin()).await {
+            Ok(()) => self.run(early).await,
+            Err(Refusal { end, registered: false }) => return Box::pin(self.finish(end)).await,
+            Err(Refusal { end, registered: true }) => end,
+        };
+        self.dispatch.finish();
+        let chat = self.dispatch.chat();
+        // It counts no longer, but whoever waits for all connections to end waits for its good-bye too.
+        chat.hub().unregister(self.link.user(), self.link.id(), chat.now());
+        Box::pin(self.finish(end)).await;
+        self.dispatch.chat().hub().left();
+    }
+
+    /// Joins the others, and is told how everything stands.
+    async fn begin(&mut self) -> Result<(), Refusal> {
+        let Self { dispatch, link, .. } = self;
+        let (chat, caller) = (dispatch.chat(), dispatch.caller());
+        let refusal = |code: CloseCode, reason: &str, registered| Refusal {
+            end: End::Close(code, reason.to_owned()),
+            registered,
+        };
+        let register = || chat.hub().register(caller.user, &caller.username, link.clone());
+        let is_late = planted(Bug::ReadyBeforeSubscribe);
+        if !is_late && register().is_err() {
+            let code = CloseCode::TooManyConnections;
+            return Err(refusal(code, code.reason(), false));
+        }
+        match chat.ready(caller, link.id()).await {
+            Ok(Some(ready)) => {
+                if is_late {
+                    // Long enough for something to happen.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    let _ = register();
+                }
+                link.open(&ready);
+                Ok(())
+            }
+            Ok(None) => {
+                let code = CloseCode::SessionEnded;
+                Err(refusal(code, code.reason(), true))
+            }
+            Err(_) => Err(refusal(CloseCode::Restart, "the server is busy; retry_after_ms=2000", true)),
+        }
+    }
+
     async fn run(&mut self, mut early: Vec<u8>) -> End {
         if !early.is_empty()
             && let Some(end) = self.take(&mut early)
@@ -293,7 +328,7 @@ impl Session {
         if self.dispatch.ring(now) { close(CloseCode::TokenExpired) } else { None }
     }
 
-    async fn finish(mut self, end: End) {
+    async fn finish(&mut self, end: End) {
         let (code, reason) = match end {
             End::Gone => return self.link.kill(),
             End::Answer => (CloseCode::Normal, CloseCode::Normal.reason().to_owned()),
