@@ -65,6 +65,9 @@ CREATE TABLE conversations (
     deleted_at   INTEGER                     -- gone for everyone; its rows are purged in slices
 ) STRICT;
 
+-- What is left to be purged.
+CREATE INDEX conversations_deleted ON conversations (id) WHERE deleted_at IS NOT NULL;
+
 CREATE TABLE groups (
     conversation_id INTEGER NOT NULL PRIMARY KEY REFERENCES conversations (id),
     name            TEXT    NOT NULL UNIQUE, -- lower case
@@ -119,8 +122,9 @@ CREATE TABLE messages (
     event           TEXT                     -- of a notice: JSON
 ) STRICT;
 
--- Sending the same message again never makes a second one.
-CREATE UNIQUE INDEX messages_by_send_id ON messages (sender_id, send_id) WHERE send_id IS NOT NULL;
+-- Sending the same message again never makes a second one. The id first: clients make it in the order of time, so those of
+-- a moment lie together, whoever sent them.
+CREATE UNIQUE INDEX messages_by_send_id ON messages (send_id, sender_id) WHERE send_id IS NOT NULL;
 -- A new message has rev = seq, so this holds changed messages only, and a send never touches it.
 CREATE INDEX messages_changed ON messages (conversation_id, rev) WHERE rev <> seq;
 CREATE INDEX messages_by_reply ON messages (conversation_id, reply_to) WHERE reply_to IS NOT NULL;

@@ -165,6 +165,14 @@ async fn groups(t: &Teller<'_>, alice: UserId, bob: UserId) -> ConversationId {
     let before = t.head(alice, group).await;
     assert!(!ask(|reply| t.store.put_member(put(Some(Role::Member)), reply)).await.unwrap().added);
     assert_eq!(t.head(alice, group).await, before, "what changes nothing takes no rev");
+    let page = |cursor| ListQuery { q: None, cursor, limit: 1 };
+    let first = t.store.members(alice, group, page(None)).await.unwrap();
+    let second = t.store.members(alice, group, page(first.next_cursor)).await.unwrap();
+    let names = [first.members, second.members].concat().into_iter().map(|member| member.user.username);
+    assert_eq!(names.map(|name| name.to_string()).collect::<Vec<_>>(), ["alice", "bob"]);
+    assert_eq!(second.next_cursor, None);
+    let foreign = t.store.members(alice, group, page(Some("bob".to_owned()))).await;
+    assert!(matches!(foreign, Err(StoreError::Field { field: "cursor", .. })));
     let last_owner = ask(|reply| t.store.leave_group(alice, group, t.now, reply)).await;
     assert!(matches!(last_owner, Err(StoreError::Conflict(_))));
     group

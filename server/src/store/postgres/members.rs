@@ -3,11 +3,11 @@
 use super::connection::Connection;
 use super::conversations::{check, check_group, check_memberships, check_read, scene, view};
 use super::messages;
-use super::rows::{USER, count, id, sought, text, user, user_by_id, user_id, word};
+use super::rows::{USER, count, id, text, user, user_by_id, user_id, word};
 use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, may};
 use crate::planted::{Bug, planted};
-use crate::store::listing::page;
+use crate::store::listing;
 use crate::store::{
     Actor, Change, ListQuery, PutMember, PutMemberOutcome, RemoveMember, RoomState, StoreError,
 };
@@ -317,16 +317,15 @@ pub(super) fn list(
     let rows = db.rows(
         &format!(
             "SELECT {USER}, m.role, m.joined_at FROM members m JOIN users u ON u.id = m.user_id
-             WHERE m.conversation_id = $1 AND u.username > $2 ORDER BY u.username LIMIT $3"
+             WHERE m.conversation_id = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3"
         ),
-        &[&conversation.get(), &sought(query.cursor.as_deref().unwrap_or("")), &(query.limit as i64 + 1)],
+        &[&conversation.get(), &listing::after(query.cursor.as_deref())?, &(query.limit as i64 + 1)],
         |row| {
             let role = word(row, 6, Role::from_word)?;
             Ok(Member { user: user(row)?, role, joined_at: row.try_get(7)? })
         },
     )?;
-    let (members, next_cursor) = page(rows, query.limit, |member| member.user.username.to_string());
-    Ok(MemberList { members, next_cursor })
+    Ok(listing::members(rows, query.limit))
 }
 
 /// Who is a member of what: of everything, or of one conversation.

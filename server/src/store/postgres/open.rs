@@ -9,7 +9,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// Forward only, and never changed once released: a change of the schema is a new entry.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_indexes.sql")];
 
 /// PostgreSQL below this is not looked after any more.
 const VERSION_MIN: i64 = 14;

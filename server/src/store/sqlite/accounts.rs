@@ -1,6 +1,6 @@
 //! Accounts.
 
-use super::rows::{USER, id, is_unique_violation, user, user_by_id};
+use super::rows::{USER, is_unique_violation, user, user_by_id};
 use super::tx::{Fault, Tx};
 use super::{groups, invites, members, sessions};
 use crate::planted::{Bug, planted};
@@ -23,15 +23,12 @@ pub(super) fn create(tx: &mut Tx<'_>, new: &NewUser) -> Result<User, Fault> {
     }
     let inserted = db
         .prepare_cached(
-            "INSERT INTO users (username, display_name, password_hash, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id",
+            "INSERT INTO users (username, display_name, password_hash, created_at) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .query_row(
-            params![new.username.as_str(), new.display_name.as_str(), new.password_hash, new.now],
-            |row| id::<UserId>(row, 0),
-        );
+        .insert(params![new.username.as_str(), new.display_name.as_str(), new.password_hash, new.now]);
     let user = match inserted {
         Err(error) if is_unique_violation(&error) => return Err(StoreError::UsernameTaken.into()),
-        other => other?,
+        other => UserId::new(other?).map_err(|_| StoreError::Internal)?,
     };
     if let Some(seed) = &new.session {
         sessions::create(tx, user, seed, new.now)?;

@@ -6,7 +6,7 @@ use super::tx::{Fault, Tx};
 use crate::auth::policy::{Action, Scene, may};
 use crate::planted::{Bug, planted};
 use crate::store::key::{key, range};
-use crate::store::listing::{BAD_CURSOR, page};
+use crate::store::listing::{after, page};
 use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Rev, Seq, SessionId, UserId, Username, limits};
@@ -210,10 +210,7 @@ pub(super) fn view(
 }
 
 pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result<ConversationList, Fault> {
-    let after: i64 = match &query.cursor {
-        None => 0,
-        Some(cursor) => cursor.parse().map_err(|_| BAD_CURSOR)?,
-    };
+    let after = after(query.cursor.as_deref())?;
     let found = db
         .prepare_cached(&format!("{VIEW} AND m.conversation_id > ?2 ORDER BY m.conversation_id LIMIT ?3"))?
         .query_map(params![viewer.get(), after, query.limit as i64 + 1], |row| base(row, viewer))?

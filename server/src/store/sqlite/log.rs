@@ -1,15 +1,26 @@
-//! The write-ahead log, watched.
+//! The write-ahead log, folded into the database and watched.
 //!
-//! As it grows SQLite folds it into the database, and it begins the log anew at the first commit that finds nobody
-//! reading from it. Where reads overlap without end there is no such moment, and the log would grow for as long as
-//! they do. Above [`LONG`] the writer therefore waits, a little, until those who read from it are done: who begins
-//! meanwhile reads from the database alone.
+//! SQLite would fold it in a commit, and whoever waits for that commit would wait for thousands of pages and two
+//! flushes. Here a thread of its own folds while the writer writes on ([`Folder`]), and the writer then folds the little
+//! that came meanwhile: SQLite begins the log anew at the first commit that finds all of it folded and nobody reading
+//! from it.
+//!
+//! Where reads overlap without end there is no such moment, and the log would grow for as long as they do. Above
+//! [`LONG`] the writer therefore waits, a little, until those who read from it are done: who begins meanwhile reads from
+//! the database alone.
 
-use super::open::LOCKED_WAIT;
+use super::open::{LOCKED_WAIT, OpenError, folder};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// Pages in the log from which on it is folded: 32 MB. A page that is written again and again is then written to the
+/// database an eighth as often as by default, and reading the log at a start takes no time yet.
+const FOLD: i64 = 8_000;
 /// A log above this is long; SQLite cuts it to this length where it begins it anew.
 pub(super) const LONG: u64 = 64 << 20;
 /// How much it grows between two tries.
@@ -20,48 +31,73 @@ const WAIT: Duration = Duration::from_millis(100);
 /// From here on the operator is told: a read takes very long, or the disk is slow.
 const TOO_LONG: u64 = 256 << 20;
 
-/// The log of a database.
+/// How long the log of a database is, in bytes.
+pub(super) fn bytes(database: &Path) -> u64 {
+    std::fs::metadata(path(database)).map_or(0, |log| log.len())
+}
+
+fn path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
+}
+
+/// The log of a database, as its writer looks after it.
 pub(super) struct Log {
-    path: PathBuf,
+    database: PathBuf,
+    folder: Folder,
     /// At which length the next try is due.
     next: u64,
     was_told: bool,
 }
 
 impl Log {
-    pub(super) fn of(database: &Path) -> Self {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-wal");
-        Self { path: path.into(), next: LONG, was_told: false }
+    /// Takes it over from SQLite. `db`: the connection that writes.
+    pub(super) fn of(database: &Path, db: &Connection) -> Result<Self, OpenError> {
+        let folder = Folder::start(database)?;
+        let at = |source| OpenError::Sqlite { path: database.to_owned(), source };
+        db.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(at)?;
+        Ok(Self { database: database.to_owned(), folder, next: LONG, was_told: false })
     }
 
-    /// Its length in bytes.
-    pub(super) fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |log| log.len())
-    }
-
-    /// Looks at its length; to be called after each commit, by the one who writes.
+    /// Looks at it; to be called after each commit, by the one who writes.
     pub(super) fn watch(&mut self, db: &Connection) {
-        let bytes = self.bytes();
-        if bytes <= LONG {
-            (self.next, self.was_told) = (LONG, false);
+        match pages(db) {
+            Ok(pages) if pages < FOLD => (self.next, self.was_told) = (LONG, false),
+            Ok(_) => match self.folder.state() {
+                Folding::UnderWay => {}
+                _ if bytes(&self.database) > self.next => self.shorten(db),
+                Folding::Idle => self.folder.begin(),
+                Folding::Done => report(fold(db)),
+            },
+            Err(error) => report(Err(error)),
         }
-        if bytes <= self.next {
-            return;
-        }
+    }
+
+    /// It is too long: begins it anew, if nobody reads from it for long.
+    fn shorten(&mut self, db: &Connection) {
         match restart(db) {
             // The next look finds it short.
             Ok(true) => return,
-            Ok(false) => self.next = bytes + STEP,
-            Err(error) => {
-                tracing::warn!(%error, "could not fold the write-ahead log into the database");
-                self.next = bytes + STEP;
-            }
+            Ok(false) => {}
+            failed => report(failed.map(drop)),
         }
+        let bytes = bytes(&self.database);
+        self.next = bytes + STEP;
         if self.next > TOO_LONG && !std::mem::replace(&mut self.was_told, true) {
             tracing::warn!(bytes, "the write-ahead log grows: something reads the database for very long");
         }
     }
+}
+
+/// How many pages are in the log, those that are folded already among them.
+fn pages(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))
+}
+
+/// Folds what is in the log, without waiting for anybody.
+fn fold(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Folds it in and begins it anew. False: somebody reads from it for longer than is waited.
@@ -72,10 +108,77 @@ fn restart(db: &Connection) -> rusqlite::Result<bool> {
     Ok(!is_busy?)
 }
 
+fn report(folded: rusqlite::Result<()>) {
+    if let Err(error) = folded {
+        tracing::warn!(%error, "could not fold the write-ahead log into the database");
+    }
+}
+
+/// A thread that folds the log on a connection of its own.
+struct Folder {
+    /// Tells it to begin. `None`: it is to end.
+    begin: Option<SyncSender<()>>,
+    is_done: Arc<AtomicBool>,
+    is_under_way: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is about.
+enum Folding {
+    Idle,
+    UnderWay,
+    /// It has folded all that was there when it began. Said once.
+    Done,
+}
+
+impl Folder {
+    fn start(database: &Path) -> Result<Self, OpenError> {
+        let db = folder(database)?;
+        let is_done = Arc::new(AtomicBool::new(false));
+        let (begin, begun) = sync_channel(1);
+        let done = is_done.clone();
+        let work = move || {
+            while begun.recv().is_ok() {
+                report(fold(&db));
+                done.store(true, Ordering::Release);
+            }
+        };
+        let thread = std::thread::Builder::new().name("folder".to_owned()).spawn(work);
+        let thread = thread.map_err(OpenError::Thread)?;
+        Ok(Self { begin: Some(begin), is_done, is_under_way: false, thread: Some(thread) })
+    }
+
+    fn begin(&mut self) {
+        // Without room for it, or without the thread, there is nothing to wait for: the next look tries again.
+        self.is_under_way = self.begin.as_ref().is_some_and(|begin| begin.try_send(()).is_ok());
+    }
+
+    fn state(&mut self) -> Folding {
+        if !self.is_under_way {
+            return Folding::Idle;
+        }
+        if !self.is_done.swap(false, Ordering::Acquire) {
+            return Folding::UnderWay;
+        }
+        self.is_under_way = false;
+        Folding::Done
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.begin = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that folds the write-ahead log ended badly");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A connection in the midst of a read.
     fn reader(path: &Path) -> Connection {
@@ -87,19 +190,51 @@ mod tests {
 
     /// A database whose log is long because reads of it overlapped all the time; and the last of them, open.
     fn overlapped(path: &Path) -> (Connection, Connection, Log) {
+        let db = writer(path);
+        let (mut open, mut log) = (reader(path), Log::of(path, &db).unwrap());
+        while bytes(path) <= LONG {
+            log.watch(&db);
+            db.execute("INSERT INTO t VALUES (zeroblob(1 << 20))", []).unwrap();
+            open = reader(path);
+        }
+        settle(&log);
+        (db, open, log)
+    }
+
+    fn writer(path: &Path) -> Connection {
         let db = Connection::open(path).unwrap();
         db.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA journal_size_limit = {LONG};
              CREATE TABLE t (bytes BLOB)"
         ))
         .unwrap();
-        let (mut open, mut log) = (reader(path), Log::of(path));
-        while log.bytes() <= LONG {
-            log.watch(&db);
-            db.execute("INSERT INTO t VALUES (zeroblob(1 << 20))", []).unwrap();
-            open = reader(path);
+        db
+    }
+
+    /// Waits until nothing is folded beside the writer.
+    fn settle(log: &Log) {
+        while log.folder.is_under_way && !log.folder.is_done.load(Ordering::Acquire) {
+            std::thread::yield_now();
         }
-        (db, open, log)
+    }
+
+    #[test]
+    fn it_is_folded_beside_the_writer_and_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        let db = writer(&path);
+        let mut log = Log::of(&path, &db).unwrap();
+        let (mut longest, mut folded) = (0, 0);
+        for _ in 0..100 {
+            db.execute("INSERT INTO t VALUES (zeroblob(1 << 20))", []).unwrap();
+            log.watch(&db);
+            settle(&log);
+            longest = longest.max(pages(&db).unwrap());
+            folded = folded.max(std::fs::metadata(&path).unwrap().len());
+        }
+        // 100 MB in all: begun anew several times, with what one insert more makes of it.
+        assert!(longest < FOLD + 2 * (1 << 20) / 4096 + 100, "{longest}");
+        assert!(folded > 50 << 20, "{folded}");
     }
 
     #[test]
@@ -118,7 +253,7 @@ mod tests {
             log.watch(&db);
             done.store(true, Ordering::Relaxed);
         });
-        assert_eq!(log.bytes(), 0);
+        assert_eq!(bytes(&path), 0);
     }
 
     #[test]
@@ -127,11 +262,11 @@ mod tests {
         let path = dir.path().join("chat.db");
         let (db, open, mut log) = overlapped(&path);
         log.watch(&db);
-        assert_eq!(log.next, log.bytes() + STEP, "the next try is due when it has grown");
+        assert_eq!(log.next, bytes(&path) + STEP, "the next try is due when it has grown");
         drop(open);
         log.watch(&db);
-        assert!(log.bytes() > LONG, "it was not due");
-        while log.bytes() > LONG {
+        assert!(bytes(&path) > LONG, "it was not due");
+        while bytes(&path) > LONG {
             db.execute("INSERT INTO t VALUES (zeroblob(1 << 20))", []).unwrap();
             log.watch(&db);
         }

@@ -13,6 +13,8 @@ mod log;
 mod members;
 mod messages;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reactions;
 mod readers;
 mod reading;
@@ -59,7 +61,7 @@ impl SqliteStore {
         let open::Opened { writer, epoch, was_cut_off } = open::open_whole(opening)?;
         let readers = Readers::new(&opening.path)?;
         let disk = Arc::new(Disk::of(&opening.path, opening.reserve));
-        let (disk_of_writer, log) = (disk.clone(), Log::of(&opening.path));
+        let (disk_of_writer, log) = (disk.clone(), Log::of(&opening.path, &writer)?);
         let write = move |batches: Batches<Sqlite, _>| writer::write(&writer, &disk_of_writer, log, batches);
         let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;
         Ok(Self { epoch, was_cut_off, writer, readers, disk })

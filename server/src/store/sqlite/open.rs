@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Forward only, and never changed once released: a change of the schema is a new entry.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: &[M<'static>] =
+    &[M::up(include_str!("migrations/0001_initial.sql")), M::up(include_str!("migrations/0002_indexes.sql"))];
 
 /// How long a write waits for another process that has locked the database. Whoever asks just after
 /// that began waits for two of them, and is to have an answer within 5 seconds.
@@ -143,8 +144,6 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     if found > known {
         return Err(OpenError::Newer { path: path.clone(), found, known });
     }
-    // The log is folded in when it holds 4,000 pages (16 MB): a page that is written again and again is then
-    // written to the database a quarter as often as by default, and reading the log at a start takes no time yet.
     writer
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
@@ -153,7 +152,6 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
              PRAGMA trusted_schema = OFF;
              PRAGMA cache_size = -8192;
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = 4000;
              PRAGMA journal_size_limit = {};",
             super::log::LONG,
         ))
@@ -174,6 +172,8 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
     writer.set_prepared_statement_cache_capacity(256);
     writer.busy_timeout(LOCKED_WAIT).map_err(at)?;
     let epoch = ensure_epoch(&writer, path)?;
+    #[cfg(test)]
+    super::plans::watch(&writer);
     Ok(Opened { writer, epoch, was_cut_off })
 }
 
@@ -243,8 +243,20 @@ fn flags(mode: OpenFlags) -> OpenFlags {
     mode | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
+/// A connection that folds the write-ahead log into the database.
+pub(super) fn folder(path: &Path) -> Result<Connection, OpenError> {
+    let open = || {
+        let db = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+        db.execute_batch("PRAGMA synchronous = FULL")?;
+        Ok(db)
+    };
+    open().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
 pub(super) fn reader(path: &Path) -> SqliteConnectionManager {
     SqliteConnectionManager::file(path).with_flags(flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).with_init(|db| {
+        #[cfg(test)]
+        super::plans::watch(db);
         db.set_prepared_statement_cache_capacity(128);
         db.busy_timeout(Duration::from_secs(5))?;
         // Not opened read-only, because a reader of a WAL database must be able to make its index;
@@ -253,7 +265,7 @@ pub(super) fn reader(path: &Path) -> SqliteConnectionManager {
             "PRAGMA query_only = ON;
              PRAGMA foreign_keys = ON;
              PRAGMA trusted_schema = OFF;
-             PRAGMA cache_size = -2048;
+             PRAGMA cache_size = -512;
              PRAGMA temp_store = MEMORY;",
         )
     })

@@ -1,6 +1,6 @@
 //! What keeps a database in order: purging, counting, checking, copying.
 
-use super::log::Log;
+use super::log;
 use super::rows::id;
 use super::tx::{Fault, Tx};
 use crate::durable::keep_name;
@@ -75,7 +75,7 @@ pub(super) fn counts(db: &Connection) -> Result<Counts, Fault> {
         sessions: count("SELECT count(*) FROM sessions")?,
         conversations: count("SELECT count(*) FROM conversations WHERE deleted_at IS NULL")?,
         database_bytes: std::fs::metadata(path).map_or(0, |file| file.len()),
-        log_bytes: Log::of(path).bytes(),
+        log_bytes: log::bytes(path),
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn write(db: &Connection, disk: &Disk, mut log: Log, mut batches: Bat
         batches.done(commit(&mut tx, disk, batch));
         log.watch(db);
     }
+    drop(log);
     // The last one out folds the log into the database, so that a copy of the file alone is whole.
     if let Err(error) = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "could not fold the write-ahead log into the database");
