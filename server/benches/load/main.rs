@@ -7,8 +7,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
 
+mod filled;
 mod floor;
 mod generator;
+mod growth;
 mod plot;
 mod process;
 mod report;
@@ -21,6 +23,7 @@ mod wire;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
+use filled::Size;
 use generator::{Crowd, drive};
 use report::{Figures, Line, Measured, Results};
 use scenario::{SCENARIOS, Scenario, Work};
@@ -94,7 +97,9 @@ fn main() -> Result<()> {
         .open(&arguments.out)?;
     note(&mut file, &mut results, Line::Machine { machine: machine(&peers) })?;
     for repetition in 1..=arguments.reps {
-        for scenario in &chosen {
+        // Ten million messages are stored once.
+        let due = |scenario: &&Scenario| repetition == 1 || !matches!(scenario.work, Work::Growth);
+        for scenario in chosen.iter().filter(due) {
             for server in scenario.servers.iter().filter(|server| server.is_own() || peers.contains(server)) {
                 let (figures, error) = match measure(scenario, *server, &arguments) {
                     Ok(figures) => (figures, None),
@@ -178,6 +183,12 @@ fn measure(scenario: &Scenario, server: Server, arguments: &Arguments) -> Result
     tokio::task::LocalSet::new().block_on(&runtime, async {
         if let Work::Start = work {
             return starts::start(if arguments.small { 50_000 } else { 1_000_000 }, core).await;
+        }
+        if let Work::Growth = work {
+            let messages = if arguments.small { 100_000 } else { 10_000_000 };
+            let many = Size { users: 10_000, groups: 2_000, messages };
+            let few = Size { users: 100, groups: 100, messages: messages / 1_000 };
+            return growth::growth(if server == Server::Few { few } else { many }).await;
         }
         let running = Running::start(server, core).await?;
         let crowd = Crowd::new(running.protocol, running.address, server.at_once())?;

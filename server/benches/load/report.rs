@@ -106,6 +106,12 @@ pub(crate) fn title(figure: &str) -> &str {
         "empty_mib" => "on nothing, MiB",
         "million_ms" => "on 1,000,000 messages, ms",
         "million_mib" => "on 1,000,000 messages, MiB",
+        "newest_us" => "newest page, µs",
+        "middle_us" => "page in the middle, µs",
+        "changes_us" => "changes, µs",
+        "conversations_us" => "page of conversations, µs",
+        "members_us" => "page of members, µs",
+        "ready_us" => "all that `ready` has, µs",
         "spoiled" => "lost, twice or out of order",
         other => other,
     }
@@ -198,7 +204,7 @@ impl Results {
     pub(crate) fn verdicts(&self) -> String {
         let mut text =
             String::from("| scenario | figure | beside | measured | target | |\n|---|---|---|--:|--:|---|\n");
-        for Verdict { target, measured, is_met } in targets::verdicts(self) {
+        for Verdict { target, measured, judgement } in targets::verdicts(self) {
             let beside = target.beside.map_or("–", Server::title);
             text.push_str(&format!(
                 "| `{}` | {} | {beside} | {} | {} | {} |\n",
@@ -206,7 +212,7 @@ impl Results {
                 title(target.figure),
                 measured.text(),
                 target.bound(),
-                if is_met { "met" } else { "**missed**" }
+                judgement.word()
             ));
         }
         let mut unmeasured: Vec<_> = targets::unmeasured(self).map(Target::name).collect();

@@ -34,6 +34,8 @@ pub(crate) enum Work {
     Reconnect { connections: u32 },
     /// Our server starts, on nothing and on many messages.
     Start,
+    /// The store is read, with little in it and with much.
+    Growth,
 }
 
 impl Work {
@@ -46,7 +48,7 @@ impl Work {
             Self::Publish { senders, .. } => senders,
             Self::Idle { connections } => connections.unwrap_or_else(most),
             Self::Reconnect { connections } => connections,
-            Self::Start => 0,
+            Self::Start | Self::Growth => 0,
         }
     }
 
@@ -71,7 +73,7 @@ impl Work {
             Self::Publish { senders, window } => Self::Publish { senders: few(senders), window },
             Self::Idle { connections } => Self::Idle { connections: Some(few(connections.unwrap_or(5_000))) },
             Self::Reconnect { connections } => Self::Reconnect { connections: few(connections) },
-            Self::Start => Self::Start,
+            Self::Start | Self::Growth => self,
         }
     }
 }
@@ -201,5 +203,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         spins: false,
         servers: &[Server::Chat],
         shows: &["empty_ms", "empty_mib", "million_ms", "million_mib"],
+    },
+    Scenario {
+        name: "growth",
+        title: "Reads of the store, with little in it and with 10,000,000 messages",
+        work: Work::Growth,
+        spins: false,
+        servers: &[Server::Few, Server::Chat],
+        shows: &["newest_us", "middle_us", "changes_us", "conversations_us", "members_us", "ready_us"],
     },
 ];

@@ -18,6 +18,8 @@ pub(crate) enum Server {
     Disk,
     /// No server: SQLite itself.
     Sqlite,
+    /// Ours, with a thousandth of the data.
+    Few,
     Chat,
     ChatTls,
     InspIrcd,
@@ -34,9 +36,10 @@ pub(crate) enum Server {
 }
 
 /// All of them, in the order of the tables.
-pub(crate) const SERVERS: [Server; 12] = [
+pub(crate) const SERVERS: [Server; 13] = [
     Server::Disk,
     Server::Sqlite,
+    Server::Few,
     Server::Chat,
     Server::ChatTls,
     Server::InspIrcd,
@@ -55,6 +58,7 @@ impl Server {
         match self {
             Self::Disk => "disk",
             Self::Sqlite => "sqlite",
+            Self::Few => "few",
             Self::Chat => "chat",
             Self::ChatTls => "chat-tls",
             Self::InspIrcd => "inspircd",
@@ -73,6 +77,7 @@ impl Server {
         match self {
             Self::Disk => "the disk: 4 KiB + fdatasync",
             Self::Sqlite => "SQLite alone, 1,000 rows a transaction",
+            Self::Few => "chat-server, with a thousandth of the data",
             Self::Chat => "chat-server",
             Self::ChatTls => "chat-server, TLS",
             Self::InspIrcd => "InspIRCd",
@@ -94,13 +99,13 @@ impl Server {
 
     /// Ours, or what it is measured against alone.
     pub(crate) fn is_own(self) -> bool {
-        matches!(self, Self::Disk | Self::Sqlite | Self::Chat | Self::ChatTls)
+        self.package().is_none()
     }
 
     /// A peer's Debian package, and its program.
     pub(crate) fn package(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
-            Self::Disk | Self::Sqlite | Self::Chat | Self::ChatTls => return None,
+            Self::Disk | Self::Sqlite | Self::Few | Self::Chat | Self::ChatTls => return None,
             Self::InspIrcd => ("inspircd", "inspircd"),
             Self::Ngircd => ("ngircd", "ngircd"),
             Self::Nats | Self::JetStream => ("nats-server", "nats-server"),
@@ -124,7 +129,7 @@ impl Server {
     /// A peer's configuration, and what its file is called (two of them look at that).
     fn configuration(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
-            Self::Disk | Self::Sqlite | Self::Chat | Self::ChatTls => return None,
+            Self::Disk | Self::Sqlite | Self::Few | Self::Chat | Self::ChatTls => return None,
             Self::InspIrcd => ("inspircd.conf", include_str!("peers/inspircd.conf")),
             Self::Ngircd => ("ngircd.conf", include_str!("peers/ngircd.conf")),
             Self::Nats => ("nats.conf", include_str!("peers/nats.conf")),
@@ -145,7 +150,7 @@ impl Server {
         let program = self.package().map_or(env!("CARGO_BIN_EXE_chat-server"), |(_, program)| program);
         let mut command = Command::new(program);
         match self {
-            Self::Disk | Self::Sqlite => bail!("{} is no server", self.title()),
+            Self::Disk | Self::Sqlite | Self::Few => bail!("{} is no server", self.title()),
             Self::Chat | Self::ChatTls => own(&mut command, port),
             Self::InspIrcd => {
                 command.args(["--nofork", "--runasroot"]).arg(format!("--config={}", file.display()));
@@ -176,7 +181,7 @@ impl Server {
         tls: Option<&CertificateDer<'static>>,
     ) -> Result<Box<dyn Protocol>> {
         Ok(match self {
-            Self::Disk | Self::Sqlite => bail!("{} is no server", self.title()),
+            Self::Disk | Self::Sqlite | Self::Few => bail!("{} is no server", self.title()),
             Self::Chat | Self::ChatTls => Box::new(Chat::new(address, tls)?),
             Self::InspIrcd | Self::Ngircd => Box::new(Irc),
             Self::Nats => Box::new(Nats { stream: false }),

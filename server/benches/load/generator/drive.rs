@@ -27,7 +27,7 @@ pub(crate) async fn drive(
         Work::Publish { .. } => Meet::InGroups(1),
         Work::Pairs { .. } => Meet::InPairs,
         Work::Idle { .. } => Meet::Alone,
-        Work::Reconnect { .. } | Work::Start => Meet::Nowhere,
+        Work::Reconnect { .. } | Work::Start | Work::Growth => Meet::Nowhere,
     };
     let users = work.users();
     crowd.protocol.prepare(Plan { users, meet }).await?;
@@ -62,6 +62,9 @@ async fn join(crowd: &Crowd, all: &[Rc<Connection>], size: u32) -> Result<()> {
     Ok(())
 }
 
+/// Messages of idle connections that may be under way: a server may refuse more.
+const AT_ONCE: usize = 1_000;
+
 /// Memory of connections that do nothing, and once each has sent itself a message.
 async fn idle(crowd: &Rc<Crowd>, users: u32, server: &Process) -> Result<Figures> {
     let before = server.resident_kib();
@@ -69,11 +72,13 @@ async fn idle(crowd: &Rc<Crowd>, users: u32, server: &Process) -> Result<Figures
     server.settle().await;
     let each = |kib: f64| (kib - before) / f64::from(users);
     let untouched = server.resident_kib();
-    for connection in &all {
-        connection.send(crowd, To::User(connection.user))?;
-        tokio::task::yield_now().await;
+    for some in all.chunks(AT_ONCE) {
+        for connection in some {
+            connection.send(crowd, To::User(connection.user))?;
+            tokio::task::yield_now().await;
+        }
+        drain(crowd, 1).await?;
     }
-    drain(crowd, 1).await?;
     Ok(Figures::from([
         ("connections".to_owned(), f64::from(users)),
         ("base_mib".to_owned(), before / 1024.0),

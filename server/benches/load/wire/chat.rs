@@ -143,11 +143,9 @@ impl Protocol for Chat {
 }
 
 impl Connection {
-    fn send(&self, conversation: i64, number: u32, text: &[u8], out: &mut Vec<u8>) {
-        let head = format!(
-            r#"{{"type":"send","id":"{:08x}-0000-7000-8000-{number:012x}","conversation_id":{conversation},"body":""#,
-            self.user
-        );
+    fn send(conversation: i64, text: &[u8], out: &mut Vec<u8>) {
+        let id = uuid::Uuid::now_v7();
+        let head = format!(r#"{{"type":"send","id":"{id}","conversation_id":{conversation},"body":""#);
         websocket::text(&[head.as_bytes(), text, br#""}"#], out);
     }
 }
@@ -190,13 +188,13 @@ impl Codec for Connection {
         true
     }
 
-    fn send_to_group(&mut self, group: u32, number: u32, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        self.send(self.world.groups[group as usize], number, text, out);
+    fn send_to_group(&mut self, group: u32, _number: u32, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        Self::send(self.world.groups[group as usize], text, out);
         Ok(())
     }
 
-    fn send_to_user(&mut self, user: u32, number: u32, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        self.send(self.world.directs[&(self.user, user)], number, text, out);
+    fn send_to_user(&mut self, user: u32, _number: u32, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        Self::send(self.world.directs[&(self.user, user)], text, out);
         Ok(())
     }
 }
