@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use chat_server::store::sqlite::{Opening, SqliteStore};
 use chat_server::store::{
-    Actor, Admission, NewGroup, NewUser, NobodyListens, SendMessage, SessionSeed, Store as _, ask,
+    Actor, Admission, NewGroup, NewUser, NobodyListens, SendMessage, SessionSeed, Store, ask,
 };
 use chat_shared::api::Visibility;
 use chat_shared::text::MessageBody;
@@ -26,21 +26,25 @@ pub(crate) struct Size {
 
 /// What was made: a user who is in every group, and a group that everybody is in.
 pub(crate) struct Filled {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
     /// Everybody is in the first; in each other one that user, and who writes there.
     pub(crate) groups: Vec<ConversationId>,
 }
 
-/// Makes it in this directory.
-pub(crate) async fn fill(dir: &Path, size: Size) -> Result<Filled> {
-    ensure!(size.users > 1 && size.groups > 0, "somebody has to write to somebody");
+/// A store on SQLite in this directory.
+pub(crate) fn sqlite(dir: &Path) -> Result<Arc<dyn Store>> {
     let opening = Opening { path: dir.join("chat.db"), reserve: 0 };
-    let store = Arc::new(SqliteStore::open(&opening, NobodyListens)?);
+    Ok(Arc::new(SqliteStore::open(&opening, NobodyListens)?))
+}
+
+/// Makes it in a store that is empty.
+pub(crate) async fn fill(store: Arc<dyn Store>, size: Size) -> Result<Filled> {
+    ensure!(size.users > 1 && size.groups > 0, "somebody has to write to somebody");
     let session: SessionId = format!("{:022}", 1).parse()?;
     let users: Vec<UserId> = futures_util::stream::iter(0..size.users)
-        .map(|n| make_user(&store, n, (n == 0).then(|| session.clone())))
+        .map(|n| make_user(&*store, n, (n == 0).then(|| session.clone())))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -91,7 +95,7 @@ pub(crate) async fn fill(dir: &Path, size: Size) -> Result<Filled> {
     Ok(Filled { store, user: users[0], session, groups })
 }
 
-async fn make_user(store: &SqliteStore, n: usize, session: Option<SessionId>) -> Result<UserId> {
+async fn make_user(store: &dyn Store, n: usize, session: Option<SessionId>) -> Result<UserId> {
     let seed = |id| -> Result<SessionSeed> {
         Ok(SessionSeed { id, device_name: "bench".parse()?, token_hash: [0; 32], expires_at: i64::MAX })
     };

@@ -12,6 +12,7 @@ mod floor;
 mod generator;
 mod growth;
 mod plot;
+mod postgres;
 mod process;
 mod report;
 mod scenario;
@@ -34,6 +35,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// The longest that one server may take for one scenario.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -100,7 +102,11 @@ fn main() -> Result<()> {
         // Ten million messages are stored once.
         let due = |scenario: &&Scenario| repetition == 1 || !matches!(scenario.work, Work::Growth);
         for scenario in chosen.iter().filter(due) {
-            for server in scenario.servers.iter().filter(|server| server.is_own() || peers.contains(server)) {
+            let takes_part = |server: &&Server| {
+                let has_database = !server.needs_postgres() || postgres::is_there();
+                has_database && (server.is_own() || peers.contains(server))
+            };
+            for server in scenario.servers.iter().filter(takes_part) {
                 let (figures, error) = match measure(scenario, *server, &arguments) {
                     Ok(figures) => (figures, None),
                     Err(error) => (Figures::new(), Some(format!("{error:#}"))),
@@ -173,6 +179,7 @@ fn measure(scenario: &Scenario, server: Server, arguments: &Arguments) -> Result
     match server {
         Server::Disk => return on_server_core(floor::disk),
         Server::Sqlite => return on_server_core(floor::sqlite),
+        Server::PgBench => return postgres::alone(scenario.work.users(), time, core),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -188,7 +195,12 @@ fn measure(scenario: &Scenario, server: Server, arguments: &Arguments) -> Result
             let messages = if arguments.small { 100_000 } else { 10_000_000 };
             let many = Size { users: 10_000, groups: 2_000, messages };
             let few = Size { users: 100, groups: 100, messages: messages / 1_000 };
-            return growth::growth(if server == Server::Few { few } else { many }).await;
+            let dir = TempDir::new()?;
+            return match server {
+                Server::ChatPostgres => growth::growth(postgres::store(core)?, few).await,
+                Server::Few => growth::growth(filled::sqlite(dir.path())?, few).await,
+                _ => growth::growth(filled::sqlite(dir.path())?, many).await,
+            };
         }
         let running = Running::start(server, core).await?;
         let crowd = Crowd::new(running.protocol, running.address, server.at_once())?;
@@ -263,6 +275,10 @@ fn write_docs(from: &Path) -> Result<()> {
     ];
     for (name, part) in parts {
         text = report::replace(&text, name, &part)?;
+    }
+    let on_postgres = from.with_file_name("bench-postgres.jsonl");
+    if on_postgres.exists() {
+        text = report::replace(&text, "postgres", &Results::read(&on_postgres)?.tables())?;
     }
     std::fs::write(path, text)?;
     std::fs::write(docs.join("performance.svg"), plot::svg(&results))?;

@@ -93,6 +93,7 @@ fn most() -> u32 {
 const EVERYBODY: &[Server] = &[
     Server::Chat,
     Server::ChatTls,
+    Server::ChatPostgres,
     Server::InspIrcd,
     Server::Ngircd,
     Server::Nats,
@@ -103,9 +104,17 @@ const EVERYBODY: &[Server] = &[
     Server::Prosody,
 ];
 /// Without Prosody, which takes a minute for what the others do in a second.
-const QUICK: &[Server] = EVERYBODY.split_at(9).0;
-const STORING: &[Server] =
-    &[Server::Sqlite, Server::Chat, Server::ChatTls, Server::JetStream, Server::Mosquitto1, Server::Ejabberd];
+const QUICK: &[Server] = EVERYBODY.split_at(10).0;
+const STORING: &[Server] = &[
+    Server::Sqlite,
+    Server::Chat,
+    Server::ChatTls,
+    Server::ChatPostgres,
+    Server::PgBench,
+    Server::JetStream,
+    Server::Mosquitto1,
+    Server::Ejabberd,
+];
 const HOLDING: &[Server] = &[
     Server::Chat,
     Server::ChatTls,
@@ -182,7 +191,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         title: "One sender, one message in flight",
         work: Work::Publish { senders: 1, window: 1 },
         spins: true,
-        servers: &[Server::Disk, Server::Chat, Server::JetStream, Server::Mosquitto1],
+        servers: &[
+            Server::Disk,
+            Server::Chat,
+            Server::ChatPostgres,
+            Server::PgBench,
+            Server::JetStream,
+            Server::Mosquitto1,
+        ],
         shows: &["ack_p50_ms", "ack_p99_ms", "per_s"],
     },
     idle("idle-1000", "1,000 idle connections", Some(1_000)),
@@ -209,7 +225,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         title: "Reads of the store, with little in it and with 10,000,000 messages",
         work: Work::Growth,
         spins: false,
-        servers: &[Server::Few, Server::Chat],
+        servers: &[Server::Few, Server::Chat, Server::ChatPostgres],
         shows: &["newest_us", "middle_us", "changes_us", "conversations_us", "members_us", "ready_us"],
     },
 ];

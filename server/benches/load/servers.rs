@@ -1,6 +1,7 @@
 //! The servers: how each is set up and started, and how it is spoken to. Every limit of theirs that would slow them
 //! down is off.
 
+use crate::postgres;
 use crate::process::Process;
 use crate::wire::{Chat, Irc, Mqtt, Nats, Protocol, Xmpp};
 use anyhow::{Context as _, Result, bail};
@@ -22,6 +23,10 @@ pub(crate) enum Server {
     Few,
     Chat,
     ChatTls,
+    /// Ours on PostgreSQL.
+    ChatPostgres,
+    /// No server of ours: PostgreSQL itself.
+    PgBench,
     InspIrcd,
     Ngircd,
     Nats,
@@ -36,12 +41,14 @@ pub(crate) enum Server {
 }
 
 /// All of them, in the order of the tables.
-pub(crate) const SERVERS: [Server; 13] = [
+pub(crate) const SERVERS: [Server; 15] = [
     Server::Disk,
     Server::Sqlite,
     Server::Few,
     Server::Chat,
     Server::ChatTls,
+    Server::ChatPostgres,
+    Server::PgBench,
     Server::InspIrcd,
     Server::Ngircd,
     Server::Nats,
@@ -61,6 +68,8 @@ impl Server {
             Self::Few => "few",
             Self::Chat => "chat",
             Self::ChatTls => "chat-tls",
+            Self::ChatPostgres => "chat-postgres",
+            Self::PgBench => "pgbench",
             Self::InspIrcd => "inspircd",
             Self::Ngircd => "ngircd",
             Self::Nats => "nats",
@@ -80,6 +89,8 @@ impl Server {
             Self::Few => "chat-server, with a thousandth of the data",
             Self::Chat => "chat-server",
             Self::ChatTls => "chat-server, TLS",
+            Self::ChatPostgres => "chat-server on PostgreSQL",
+            Self::PgBench => "pgbench: a transaction for each message",
             Self::InspIrcd => "InspIRCd",
             Self::Ngircd => "ngircd",
             Self::Nats => "NATS",
@@ -102,10 +113,16 @@ impl Server {
         self.package().is_none()
     }
 
+    /// Does it work on PostgreSQL?
+    pub(crate) fn needs_postgres(self) -> bool {
+        matches!(self, Self::ChatPostgres | Self::PgBench)
+    }
+
     /// A peer's Debian package, and its program.
     pub(crate) fn package(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Disk | Self::Sqlite | Self::Few | Self::Chat | Self::ChatTls => return None,
+            Self::ChatPostgres | Self::PgBench => return None,
             Self::InspIrcd => ("inspircd", "inspircd"),
             Self::Ngircd => ("ngircd", "ngircd"),
             Self::Nats | Self::JetStream => ("nats-server", "nats-server"),
@@ -130,6 +147,7 @@ impl Server {
     fn configuration(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Disk | Self::Sqlite | Self::Few | Self::Chat | Self::ChatTls => return None,
+            Self::ChatPostgres | Self::PgBench => return None,
             Self::InspIrcd => ("inspircd.conf", include_str!("peers/inspircd.conf")),
             Self::Ngircd => ("ngircd.conf", include_str!("peers/ngircd.conf")),
             Self::Nats => ("nats.conf", include_str!("peers/nats.conf")),
@@ -140,7 +158,7 @@ impl Server {
         })
     }
 
-    fn command(self, port: u16, dir: &Path) -> Result<Command> {
+    fn command(self, port: u16, dir: &Path, core: usize) -> Result<Command> {
         let (name, text) = self.configuration().unwrap_or_default();
         let file = dir.join(name);
         if !name.is_empty() {
@@ -150,8 +168,12 @@ impl Server {
         let program = self.package().map_or(env!("CARGO_BIN_EXE_chat-server"), |(_, program)| program);
         let mut command = Command::new(program);
         match self {
-            Self::Disk | Self::Sqlite | Self::Few => bail!("{} is no server", self.title()),
+            Self::Disk | Self::Sqlite | Self::Few | Self::PgBench => bail!("{} is no server", self.title()),
             Self::Chat | Self::ChatTls => own(&mut command, port),
+            Self::ChatPostgres => {
+                own(&mut command, port);
+                command.env("CHAT_DATABASE", postgres::schema(core)?);
+            }
             Self::InspIrcd => {
                 command.args(["--nofork", "--runasroot"]).arg(format!("--config={}", file.display()));
             }
@@ -181,8 +203,8 @@ impl Server {
         tls: Option<&CertificateDer<'static>>,
     ) -> Result<Box<dyn Protocol>> {
         Ok(match self {
-            Self::Disk | Self::Sqlite | Self::Few => bail!("{} is no server", self.title()),
-            Self::Chat | Self::ChatTls => Box::new(Chat::new(address, tls)?),
+            Self::Disk | Self::Sqlite | Self::Few | Self::PgBench => bail!("{} is no server", self.title()),
+            Self::Chat | Self::ChatTls | Self::ChatPostgres => Box::new(Chat::new(address, tls)?),
             Self::InspIrcd | Self::Ngircd => Box::new(Irc),
             Self::Nats => Box::new(Nats { stream: false }),
             Self::JetStream => Box::new(Nats { stream: true }),
@@ -211,7 +233,7 @@ impl Running {
     /// The same on what is in this directory.
     pub(crate) async fn start_in(server: Server, core: usize, dir: TempDir) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut command = server.command(address.port(), dir.path())?;
+        let mut command = server.command(address.port(), dir.path(), core)?;
         let made =
             if server == Server::ChatTls { Some(certificate(&mut command, dir.path())?) } else { None };
         let mut process = Process::start(command, core, dir.path())?;

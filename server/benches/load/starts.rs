@@ -1,10 +1,9 @@
 //! How long our server takes to start, on nothing and on a million messages.
 
-use crate::filled::{Size, fill};
+use crate::filled::{Size, fill, sqlite};
 use crate::report::Figures;
 use crate::servers::{Running, Server};
 use anyhow::Result;
-use chat_server::store::Store as _;
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -12,7 +11,11 @@ pub(crate) async fn start(messages: u64, core: usize) -> Result<Figures> {
     let (empty_ms, empty_mib) = ready(TempDir::new()?, core).await?;
     let dir = TempDir::new()?;
     std::fs::create_dir(dir.path().join("data"))?;
-    fill(&dir.path().join("data"), Size { users: 50, groups: 200, messages }).await?.store.close().await;
+    fill(sqlite(&dir.path().join("data"))?, Size { users: 50, groups: 200, messages })
+        .await?
+        .store
+        .close()
+        .await;
     let (million_ms, million_mib) = ready(dir, core).await?;
     let figures = [
         ("empty_ms", empty_ms),
