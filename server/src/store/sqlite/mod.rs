@@ -25,6 +25,7 @@ mod side;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod upgrade;
 mod upkeep;
 mod writer;
 

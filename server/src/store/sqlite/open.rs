@@ -1,5 +1,6 @@
 //! Opening a database: settings, migrations, epoch.
 
+use super::upgrade::keep_copy;
 use crate::planted::{Bug, planted};
 use crate::store::epoch::random_word;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -78,6 +79,18 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         source: rusqlite::Error,
+    },
+    /// It is of an older version, and there is no room for a copy, or another reason that there is none.
+    #[error(
+        "cannot copy the database {path} to {copy}, which is done before it is brought up to date: {why}. Nothing was changed: make room for as much again on its disk, or start the chat-server from before."
+    )]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// Where to.
+        copy: PathBuf,
+        /// Why not.
+        why: String,
     },
     /// The schema could not be brought up to date.
     #[error("cannot bring the database {path} up to date: {source}. A copy from before is beside it.")]
@@ -163,8 +176,7 @@ pub(super) fn open(opening: &Opening) -> Result<Opened, OpenError> {
         writer.execute_batch("PRAGMA synchronous = OFF").map_err(at)?;
     }
     if found > 0 && found < known {
-        let copy = path.with_extension(format!("before-v{known}.backup"));
-        writer.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(at)?;
+        keep_copy(&writer, path, known)?;
     }
     Migrations::from_slice(MIGRATIONS)
         .to_latest(&mut writer)
@@ -312,16 +324,88 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
+    /// A database of the first version, with something in it.
+    fn first_version(path: &Path) {
+        let mut db = Connection::open(path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut db, 1).unwrap();
+        db.execute("INSERT INTO meta VALUES ('epoch', 'of the first version')", []).unwrap();
+    }
+
+    /// The epoch in a database of the first version.
+    fn first_epoch(path: &Path) -> String {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        assert_eq!(db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        assert_eq!(db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+        db.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_upgrade_that_was_cut_off_is_done_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        let known = MIGRATIONS.len();
+        let [copy, half] =
+            ["backup", "copying"].map(|end| path.with_extension(format!("before-v{known}.{end}")));
+        // Half a copy, and a log that belongs to it; half a copy under the name of a whole one; a whole one.
+        let remains: [&dyn Fn(); 4] = [
+            &|| {},
+            &|| {
+                std::fs::write(&half, "half").unwrap();
+                std::fs::write(path.with_extension(format!("before-v{known}.copying-journal")), "of it")
+                    .unwrap();
+            },
+            &|| std::fs::write(&copy, "half").unwrap(),
+            &|| first_version(&copy),
+        ];
+        for (at, remains) in remains.iter().enumerate() {
+            for file in std::fs::read_dir(dir.path()).unwrap() {
+                std::fs::remove_file(file.unwrap().path()).unwrap();
+            }
+            first_version(&path);
+            remains();
+            let opened = open(&Opening { path: path.clone(), reserve: 0 });
+            let opened = opened.unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert_eq!(opened.epoch, "of the first version");
+            drop(opened);
+            assert_eq!(first_epoch(&copy), "of the first version");
+            let mut names: Vec<_> =
+                std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path()).collect();
+            names.sort();
+            assert_eq!(names, [copy.clone(), path.clone()], "{at}");
+        }
+    }
+
+    #[test]
+    fn without_a_copy_there_is_no_upgrade() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        first_version(&path);
+        // A directory of that name cannot be replaced.
+        let copy = path.with_extension(format!("before-v{}.backup", MIGRATIONS.len()));
+        std::fs::create_dir(&copy).unwrap();
+        std::fs::write(copy.join("file"), "").unwrap();
+        let error = open(&Opening { path: path.clone(), reserve: 0 }).err().unwrap();
+        assert!(error.to_string().contains("Nothing was changed"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(first_epoch(&path), "of the first version");
+    }
+
     #[test]
     fn only_its_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("chat.db");
-        let opened = open(&Opening { path: path.clone(), reserve: 0 }).unwrap();
-        opened.writer.execute("INSERT INTO meta VALUES ('a', 'b')", []).unwrap();
-        for file in std::fs::read_dir(dir.path()).unwrap() {
-            let file = file.unwrap();
-            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+        for is_upgrade in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("chat.db");
+            if is_upgrade {
+                first_version(&path);
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            let opened = open(&Opening { path: path.clone(), reserve: 0 }).unwrap();
+            opened.writer.execute("INSERT INTO meta VALUES ('a', 'b')", []).unwrap();
+            for file in std::fs::read_dir(dir.path()).unwrap() {
+                let file = file.unwrap();
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+            }
         }
     }
 }
