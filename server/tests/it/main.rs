@@ -12,6 +12,9 @@ mod damage;
 mod docs;
 mod extras;
 mod frames;
+mod golden;
+#[path = "../support/golden.rs"]
+mod golden_files;
 mod handover;
 mod harness;
 mod http;
@@ -31,6 +34,7 @@ mod security;
 mod small_volume;
 mod sync;
 mod tls;
+mod upgrade;
 mod volume;
 mod wire;
 mod ws;
