@@ -35,6 +35,20 @@ pub(crate) struct Place {
 pub(crate) const HEARTBEAT: u32 = 2_000;
 
 impl Place {
+    /// On the disk that is there, with nothing that is out of the ordinary.
+    pub(crate) fn new(data: PathBuf, log: PathBuf) -> Self {
+        Self {
+            data,
+            log,
+            volume: None,
+            descriptors: None,
+            heartbeat: HEARTBEAT,
+            settings: Vec::new(),
+            planted: None,
+            noted: None,
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_chat-server");
         let mut command = match (&self.volume, self.descriptors) {
@@ -102,6 +116,19 @@ impl Starting {
         Self(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap())
     }
 
+    /// Waits until it listens.
+    pub(crate) fn listens(self, place: &Place) -> Server {
+        let Self(mut child) = self;
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("Next: ") {
+            let read = out.read_line(&mut greeting).unwrap();
+            assert!(read > 0, "the server ended: {greeting}{}", std::fs::read_to_string(&place.log).unwrap());
+        }
+        let address = greeting.split("listens on ").nth(1).and_then(|rest| rest.split(',').next());
+        Server { child, address: address.unwrap().parse().unwrap() }
+    }
+
     /// `kill -9`
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
@@ -118,15 +145,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on a free port and waits until it listens.
     pub(crate) fn start(place: &Place) -> Self {
-        let Starting(mut child) = Starting::spawn(place);
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut greeting = String::new();
-        while !greeting.contains("Next: ") {
-            let read = out.read_line(&mut greeting).unwrap();
-            assert!(read > 0, "the server ended: {greeting}{}", std::fs::read_to_string(&place.log).unwrap());
-        }
-        let address = greeting.split("listens on ").nth(1).and_then(|rest| rest.split(',').next());
-        Self { child, address: address.unwrap().parse().unwrap() }
+        Starting::spawn(place).listens(place)
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -38,16 +38,8 @@ impl Crowd {
         let mut all =
             vec![("CHAT_METRICS_LISTEN", metrics.to_string()), ("CHAT_DEFAULT_GROUPS", String::new())];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let place = Place {
-            data: dir.path().join("data"),
-            log: dir.path().join("log"),
-            volume: None,
-            descriptors: None,
-            heartbeat,
-            settings: all,
-            noted: None,
-            planted: None,
-        };
+        let usual = Place::new(dir.path().join("data"), dir.path().join("log"));
+        let place = Place { heartbeat, settings: all, ..usual };
         let server = Server::start(&place);
         let at = server.address;
         let names = iter(0..people).map(|n| async move { register(at, &format!("user{n}")).await });

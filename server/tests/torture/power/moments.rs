@@ -1,12 +1,13 @@
-//! What is done seldom and may be cut at any moment: a first start, a backup, a restore. They are done once and
-//! noted; then the power is cut after each of the notes.
+//! What is done seldom and may be cut at any moment: a first start, a backup, a restore, an upgrade. They are done
+//! once and noted; then the power is cut after each of the notes.
 
 use super::Noted;
 use super::disk::{Disk, Flushes};
 use super::note::Note;
 use crate::chance::Chance;
+use crate::golden_files::{database, differences, golden, lay, version};
 use crate::raw;
-use crate::server::{HEARTBEAT, Place, Server};
+use crate::server::{Place, Server};
 use crate::world::register;
 use std::fs;
 use std::path::PathBuf;
@@ -29,16 +30,7 @@ impl Scene {
         let disk = dir.path().join("disk");
         fs::create_dir(&disk).unwrap();
         let noted = Noted::new(&disk, dir.path())?;
-        let place = Place {
-            data: disk.join("data"),
-            log: dir.path().join("log"),
-            volume: None,
-            descriptors: None,
-            heartbeat: HEARTBEAT,
-            settings: Vec::new(),
-            planted: None,
-            noted: None,
-        };
+        let place = Place::new(disk.join("data"), dir.path().join("log"));
         Some(Self { dir, disk, place, noted })
     }
 
@@ -158,4 +150,41 @@ async fn a_restore_may_be_cut_at_any_moment() {
         assert!(accounts == ["alice"] || accounts == ["alice", "bob"] && !is_done, "{moment}: {accounts:?}");
     }
     assert!(halves > 0, "no cut fell between the old database and the new one");
+}
+
+#[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
+async fn an_upgrade_may_be_cut_at_any_moment() {
+    let Some(new) = Scene::new() else { return };
+    let doctor = ["doctor", "--json"];
+    new.run(&doctor).unwrap();
+    let present = version(&database(&new.place.data));
+    for earlier in 1..present {
+        let Some(scene) = Scene::new() else { return };
+        let (path, copy) = (database(&scene.place.data), format!("chat.before-v{present}.backup"));
+        let copy = scene.place.data.join(copy);
+        lay(&golden(earlier), &scene.place.data);
+        let before = Disk::read(&scene.disk);
+        let output = scene.noted().run(&doctor);
+        assert!(output.status.success(), "{output:?}");
+        let notes = scene.noted.take_whole(&before);
+        let (mut chance, mut all) = (Chance::new(1, "upgrade"), 0);
+        for moment in 0..=notes.len() {
+            let (kept, forgotten) = before.after(&notes[..moment], Flushes::Honest).cut(&mut chance);
+            all += forgotten;
+            kept.write(&scene.disk);
+            let said = scene.run(&doctor).unwrap_or_else(|complaint| panic!("after {moment}: {complaint}"));
+            assert!(said.contains("\"damage\":[]"), "after {moment}: {said}");
+            // The copy is there also where the cut came behind the migration, and no later start makes one.
+            assert_eq!([version(&copy), version(&path)], [earlier, present], "after {moment}");
+            for path in [&path, &copy] {
+                assert_eq!(differences(&golden(earlier), path), [""; 0], "after {moment}: {path:?}");
+            }
+        }
+        println!(
+            "upgrade from version {earlier}: cut after each of {} notes; forgotten in all: {all}",
+            notes.len()
+        );
+        assert!(all > 0, "nothing was ever forgotten");
+    }
 }

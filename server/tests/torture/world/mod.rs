@@ -11,7 +11,7 @@ use crate::fresh::{Fresh, number, text};
 use crate::model::{Place as Spot, Text, id_of};
 use crate::raw::{self, Came, RawSocket};
 use crate::report::{Figures, History, Violation};
-use crate::server::{HEARTBEAT, Place, Server, faults_in};
+use crate::server::{Place, Server, faults_in};
 use crate::shared::{Login, Phase, Shared};
 use chat_shared::frame::ClientFrame;
 use serde_json::{Value, json};
@@ -65,16 +65,9 @@ impl World {
         if let Some(volume) = &volume {
             std::fs::create_dir(volume).unwrap();
         }
-        let place = Place {
-            data: volume.as_deref().unwrap_or(dir.path()).join("data"),
-            log: dir.path().join("log"),
-            volume,
-            descriptors: None,
-            heartbeat: HEARTBEAT,
-            settings: Vec::new(),
-            planted: plan.planted.clone(),
-            noted: None,
-        };
+        let data = volume.as_deref().unwrap_or(dir.path()).join("data");
+        let place =
+            Place { volume, planted: plan.planted.clone(), ..Place::new(data, dir.path().join("log")) };
         let server = Server::start(&place);
         let name = format!("{}{}", plan.seed, if small { "-small" } else { "" });
         let mut world = Self {
