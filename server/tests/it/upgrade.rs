@@ -3,7 +3,8 @@
 use crate::golden::{answers_of, log_in};
 use crate::golden_files::{database, differences, golden, lay, version};
 use crate::harness::{User, eventually};
-use crate::process::{Process, run, stderr};
+use crate::process::{Process, program, run, stderr};
+use crate::small_volume::{can_mount, mounted};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -140,4 +141,52 @@ async fn a_program_leaves_alone_what_a_newer_one_has_upgraded() {
     assert!(stderr(&output).contains("Start the newer chat-server"), "{}", stderr(&output));
     assert!(fs::read(database(&data)).unwrap() == before, "it was written to");
     assert!(!copy(&data, newer).exists() && !copy(&data, newer - 1).exists());
+}
+
+/// On a disk that is full but for 100,000 bytes a database is upgraded, which is refused; then there is room, and it is
+/// done. What there was after the first, and in the end, is copied to where it can be looked at.
+const WITHOUT_ROOM: &str = r#"
+volume=$1 golden=$2 refused=$3 done=$4
+shift 4
+mkdir "$volume/data" && cp "$golden" "$volume/data/chat.db" || exit 90
+head -c 100m /dev/zero >"$volume/filler" 2>/dev/null && exit 91
+truncate -s -100000 "$volume/filler" || exit 92
+"$@"
+[ $? = 1 ] || exit 93
+cp -r "$volume/data" "$refused" && rm "$volume/filler" || exit 94
+"$@" && cp -r "$volume/data" "$done"
+"#;
+
+#[tokio::test]
+#[cfg_attr(feature = "postgres", ignore = "SQLite's own")]
+async fn without_room_for_the_copy_nothing_is_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let volume = dir.path().join("volume");
+    fs::create_dir(&volume).unwrap();
+    if !can_mount(&volume) {
+        eprintln!("Passed over: a file system cannot be mounted here.");
+        return;
+    }
+    let present = present(dir.path());
+    let [refused, done] = ["refused", "done"].map(|name| dir.path().join(name));
+    let chat = program(&volume.join("data"), &["doctor"]);
+    let mut command = mounted(&volume);
+    command.args(["sh", "-c", WITHOUT_ROOM, "sh"]).args([&volume, &golden(1), &refused, &done]);
+    command.arg(chat.get_program()).args(chat.get_args());
+    command.envs(chat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for words in ["database or disk is full. Nothing was changed", "make room for as much again on its disk"]
+    {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+    // Nor is there half a copy, which would take the room that is left.
+    let is_copy = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("chat.before");
+    assert_eq!(fs::read_dir(&refused).unwrap().map(Result::unwrap).filter(is_copy).count(), 0);
+    for (path, version_there) in
+        [(database(&refused), 1), (database(&done), present), (copy(&done, present), 1)]
+    {
+        assert_eq!(version(&path), version_there);
+        check_same(1, &path);
+    }
 }
