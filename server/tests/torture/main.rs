@@ -4,9 +4,10 @@
 //! In the ordinary run a short form does each fault once. `CHAT_TORTURE=long` goes on for as long as
 //! `CHAT_TORTURE_SECONDS` says; `CHAT_TORTURE=<fault>` does one fault alone, again and again for that
 //! long; `CHAT_TORTURE=record` goes on until the server was killed a thousand times under a million messages;
-//! `CHAT_TORTURE=planted` plants bugs in the server and says which were found; `CHAT_TORTURE=crowd` lets a crowd come
-//! ([`crowd`]), for what `CHAT_TORTURE_CROWD` names or for everything. What is drawn by lot comes
-//! from `CHAT_TORTURE_SEED`. The history of a run that failed is kept in `target/torture/<seed>`.
+//! `CHAT_TORTURE=upgrade` kills upgrades alone ([`upgrade`]), for as long; `CHAT_TORTURE=planted` plants bugs in the
+//! server and says which were found; `CHAT_TORTURE=crowd` lets a crowd come ([`crowd`]), for what
+//! `CHAT_TORTURE_CROWD` names or for everything. What is drawn by lot comes from `CHAT_TORTURE_SEED`. The history of a
+//! run that failed is kept in `target/torture/<seed>`.
 
 #![allow(
     clippy::unwrap_used,
