@@ -11,6 +11,8 @@
 
 use super::open::{LOCKED_WAIT, OpenError, folder};
 use rusqlite::Connection;
+use std::cell::Cell;
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +22,14 @@ use std::time::Duration;
 
 /// Pages in the log from which on it is folded: 32 MB. A page that is written again and again is then written to the
 /// database an eighth as often as by default, and reading the log at a start takes no time yet.
-const FOLD: i64 = 8_000;
+const FOLD: c_int = 8_000;
+
+thread_local! {
+    /// How many pages were in the log after the last commit of this thread, which is the one that writes. SQLite tells
+    /// it to a function without a place of its own.
+    static PAGES: Cell<c_int> = const { Cell::new(0) };
+}
+
 /// A log above this is long; SQLite cuts it to this length where it begins it anew.
 pub(super) const LONG: u64 = 64 << 20;
 /// How much it grows between two tries.
@@ -57,28 +66,31 @@ impl Log {
         let folder = Folder::start(database)?;
         let at = |source| OpenError::Sqlite { path: database.to_owned(), source };
         db.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(at)?;
+        db.wal_hook(Some(|_, pages| {
+            PAGES.set(pages);
+            Ok(())
+        }));
         Ok(Self { database: database.to_owned(), folder, next: LONG, was_told: false })
     }
 
     /// Looks at it; to be called after each commit, by the one who writes.
     pub(super) fn watch(&mut self, db: &Connection) {
-        match pages(db) {
-            Ok(pages) if pages < FOLD => (self.next, self.was_told) = (LONG, false),
-            Ok(_) => match self.folder.state() {
-                Folding::UnderWay => {}
-                _ if bytes(&self.database) > self.next => self.shorten(db),
-                Folding::Idle => self.folder.begin(),
-                Folding::Done => report(fold(db)),
-            },
-            Err(error) => report(Err(error)),
+        if PAGES.get() < FOLD {
+            (self.next, self.was_told) = (LONG, false);
+            return;
+        }
+        match self.folder.state() {
+            Folding::UnderWay => {}
+            _ if bytes(&self.database) > self.next => self.shorten(db),
+            Folding::Idle => self.folder.begin(),
+            Folding::Done => report(fold(db)),
         }
     }
 
     /// It is too long: begins it anew, if nobody reads from it for long.
     fn shorten(&mut self, db: &Connection) {
         match restart(db) {
-            // The next look finds it short.
-            Ok(true) => return,
+            Ok(true) => return PAGES.set(0),
             Ok(false) => {}
             failed => report(failed.map(drop)),
         }
@@ -88,11 +100,6 @@ impl Log {
             tracing::warn!(bytes, "the write-ahead log grows: something reads the database for very long");
         }
     }
-}
-
-/// How many pages are in the log, those that are folded already among them.
-fn pages(db: &Connection) -> rusqlite::Result<i64> {
-    db.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))
 }
 
 /// Folds what is in the log, without waiting for anybody.
@@ -229,7 +236,7 @@ mod tests {
             db.execute("INSERT INTO t VALUES (zeroblob(1 << 20))", []).unwrap();
             log.watch(&db);
             settle(&log);
-            longest = longest.max(pages(&db).unwrap());
+            longest = longest.max(PAGES.get());
             folded = folded.max(std::fs::metadata(&path).unwrap().len());
         }
         // 100 MB in all: begun anew several times, with what one insert more makes of it.
