@@ -46,6 +46,8 @@ pub(crate) struct Follower {
     known: i64,
     /// The rev of the event that came last over this connection.
     live: Option<i64>,
+    /// Something after `known` was missed, and has not been read yet.
+    behind: bool,
     /// When each message was sent, since the begin, and how long it took to come.
     pub(crate) delays: Vec<(Duration, Duration)>,
     begun: Instant,
@@ -63,7 +65,16 @@ impl Follower {
     ) -> Self {
         let mut socket = RawSocket::connect(at, &login.token, window).await.unwrap();
         let known = head(&mut socket, group).await.unwrap();
-        Self { login: login.clone(), group, socket, known, live: None, delays: Vec::new(), begun }
+        Self {
+            login: login.clone(),
+            group,
+            socket,
+            known,
+            live: None,
+            behind: false,
+            delays: Vec::new(),
+            begun,
+        }
     }
 
     /// Reads until there is a reason to stop.
@@ -85,18 +96,25 @@ impl Follower {
             return Some(Stop::Wrong(String::from_utf8_lossy(&text).into_owned()));
         };
         match (glance.kind, glance.rev, glance.message) {
-            ("resync", ..) => Some(Stop::Resync),
+            ("resync", ..) => {
+                // What was dropped for it is no gap of this connection.
+                (self.live, self.behind) = (None, true);
+                Some(Stop::Resync)
+            }
             ("message", Some(rev), Some(words)) => self.take(rev, words.body),
             _ => None,
         }
     }
 
     fn take(&mut self, rev: i64, body: &str) -> Option<Stop> {
-        if self.live.is_some_and(|live| rev != live + 1) || rev > self.known + 1 {
+        let is_ahead = !self.behind && rev > self.known + 1;
+        if self.live.is_some_and(|live| rev != live + 1) || is_ahead {
             return Some(Stop::Wrong(format!("rev {rev} after {:?} and {}", self.live, self.known)));
         }
         self.live = Some(rev);
-        self.known = self.known.max(rev);
+        if !self.behind {
+            self.known = self.known.max(rev);
+        }
         if let Some(sent) = body.split(' ').next().and_then(|micros| micros.parse().ok()) {
             let sent = Duration::from_micros(sent);
             self.delays.push((sent, self.begun.elapsed().saturating_sub(sent)));
@@ -104,12 +122,18 @@ impl Follower {
         body.starts_with(LAST).then_some(Stop::Last)
     }
 
+    /// Has something been missed that was not read yet?
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
     /// Comes back over a new connection. None: nobody answers there. True: something was missed.
-    pub(crate) async fn come_back(&mut self, at: SocketAddr) -> Option<bool> {
-        let mut socket = RawSocket::connect(at, &self.login.token, None).await.ok()?;
+    pub(crate) async fn come_back(&mut self, at: SocketAddr, window: Option<u32>) -> Option<bool> {
+        let mut socket = RawSocket::connect(at, &self.login.token, window).await.ok()?;
         let head = head(&mut socket, self.group).await?;
         (self.socket, self.live) = (socket, None);
-        Some(head > self.known)
+        self.behind |= head > self.known;
+        Some(self.behind)
     }
 
     /// Reads what was missed. True: the last message is among it.
@@ -123,8 +147,8 @@ impl Follower {
             self.known = rev;
             is_last |= message["body"].as_str().is_some_and(|body| body.starts_with(LAST));
         }
-        // What was dropped for it is no gap of this connection.
-        self.live = None;
+        // What is still on its way here may be older.
+        (self.live, self.behind) = (None, false);
         Ok(is_last)
     }
 }

@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 const AT_ONCE: usize = 16;
 /// Between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
+/// After the first try that failed, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(1_600));
 
 /// A server, and people with accounts.
 pub(crate) struct Crowd {
@@ -111,17 +113,34 @@ impl Crowd {
     }
 }
 
+/// What somebody waits who tries again: each time twice as long.
+pub(crate) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(RETRY.0)
+    }
+}
+
+impl Backoff {
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = RETRY.1.min(self.0 * 2);
+    }
+}
+
 /// What a member finds in a group after this rev: each message as it is, by rev.
 pub(crate) async fn changes(at: SocketAddr, login: &Login, group: i64, mut since: i64) -> Vec<Value> {
-    let mut all = Vec::new();
+    let (mut all, mut backoff) = (Vec::new(), Backoff::default());
     loop {
         let path = format!("/conversations/{group}/changes?since={since}&limit=200");
         let (status, page) = raw::call(at, &login.token, "GET", &path, None).await.unwrap();
         if status == 503 {
             // So many ask at once that some are told to try again.
-            tokio::time::sleep(PAUSE).await;
+            backoff.wait().await;
             continue;
         }
+        backoff = Backoff::default();
         assert_eq!(status, 200, "{page}");
         all.extend(page["messages"].as_array().cloned().unwrap_or_default());
         since = all.last().and_then(|message| message["rev"].as_i64()).unwrap_or(since);

@@ -1,22 +1,29 @@
 //! Readers that stop reading, or read a little now and then: they cost little, slow nobody, and miss nothing.
+//!
+//! All read first. Then some turn slow, under the same load, and stay so until everything is measured: who was told that
+//! something is missing, or was cut, reads it at the end. The clients share the machine with the server, and a thousand
+//! who read their history anew would be what is measured.
 
 use super::figures::{Figures, p99};
 use super::follower::{Follower, Stop};
-use super::people::Crowd;
+use super::people::{Backoff, Crowd};
 use super::writer::{Word, Writer};
 use super::{Came, Size};
 use crate::faults::socket_memory;
-use crate::shared::Login;
 use futures_util::future::join_all;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// What the system may keep for a reader that does not read.
 const WINDOW: u32 = 4096;
 /// Between two frames that a reader who sips reads.
 const SIP: Duration = Duration::from_millis(150);
+/// How long a reader that does not read sleeps before it comes back and sleeps again: longer than it takes to be cut, so
+/// that there are always as many.
+const NAP: Duration = Duration::from_secs(20);
+/// How often a reader tries to come back.
+const TRIES: usize = 10;
 /// Megabytes that all of it may cost besides what it costs without slow readers.
 const MEMORY: u64 = 300;
 /// In calm groups: members, and connections of each.
@@ -71,6 +78,7 @@ pub(crate) async fn slow(size: Size, figures: &mut Figures) {
     let (at, begun) = (crowd.address(), Instant::now());
     let (noisy, others) = crowd.people.split_at(plan.loud * in_loud);
     let (word, words) = watch::channel(Word::Write);
+    let (mood, moods) = watch::channel(Mood::Read);
     let (_server, servers) = watch::channel(Some(at));
     let (mut fast, mut sloths, mut writers) = (Vec::new(), Vec::new(), Vec::new());
     for (n, members) in noisy.chunks(in_loud).chain(others.chunks(CALM.0)).enumerate() {
@@ -81,28 +89,31 @@ pub(crate) async fn slow(size: Size, figures: &mut Figures) {
             let mut follower = Follower::come(at, login, group, None, begun).await;
             fast.push(tokio::spawn(async move { (follower.follow().await, follower.delays) }));
         }
-        if is_loud {
-            let slow = members[1..].iter().flat_map(|login| std::iter::repeat_n(login, plan.sloths.1));
-            sloths.extend(slow.map(|login| (login.clone(), group)));
+        let slow = if is_loud { &members[1..] } else { &[] };
+        for login in slow.iter().flat_map(|login| std::iter::repeat_n(login, plan.sloths.1)) {
+            let follower = Follower::come(at, login, group, Some(WINDOW), begun).await;
+            let sloth = Sloth { follower, at, n: sloths.len() as u32, has_last: false };
+            sloths.push(tokio::spawn(sloth.live(moods.clone())));
         }
         let (login, pause) = (members[0].clone(), plan.pauses[usize::from(!is_loud)]);
         let writer = Writer { login, group, pause, size: plan.size, begun };
         writers.push(writer.start(servers.clone(), words.clone()));
     }
     figures.tell("connections, of them slow", format!("{}, {}", fast.len() + sloths.len(), sloths.len()));
-    let first = begun.elapsed();
+    let (first, cpu) = (begun.elapsed(), crowd.server().cpu());
     tokio::time::sleep(plan.lasts[0]).await;
-    let second = begun.elapsed();
     let before = held(&crowd);
-    let (over, overs) = watch::channel(false);
-    let sloths = all_come(at, &sloths, begun, &overs).await;
+    let (second, cpu_alone) = (begun.elapsed(), crowd.server().cpu() - cpu);
+    mood.send_replace(Mood::Slow);
     let most = most_held(&crowd, plan.lasts[1]).await;
+    let (third, cpu_beside) = (begun.elapsed(), crowd.server().cpu() - cpu - cpu_alone);
     let [memory, sockets] = [0, 1].map(|part| most[part].saturating_sub(before[part]) >> 20);
     figures.tell("more memory of the server, and of all sockets, MB", format!("{memory}, {sockets}"));
     figures.at_most("both together", memory + sockets, MEMORY);
-    let third = begun.elapsed();
-    over.send_replace(true);
     word.send_replace(Word::End);
+    let cpu = [(cpu_alone, second - first), (cpu_beside, third - second)];
+    let cores = cpu.map(|(cpu, time)| format!("{:.2}", cpu / time.as_secs_f64()));
+    figures.tell("cores that the server uses without slow readers, and beside them", cores.join(", "));
 
     let mut delays = [Vec::new(), Vec::new()];
     let mut wrong = 0_u64;
@@ -120,6 +131,7 @@ pub(crate) async fn slow(size: Size, figures: &mut Figures) {
     figures.within("their p99 beside slow readers", beside, plan.prompt.max(alone * 2));
     let said: usize = join_all(writers).await.into_iter().map(|wrote| wrote.unwrap().2.acked.len()).sum();
     figures.tell("messages acknowledged", said);
+    mood.send_replace(Mood::CatchUp);
     let (mut resyncs, mut cuts, mut wrong) = (0, 0, 0);
     for met in join_all(sloths).await {
         match met.unwrap() {
@@ -135,6 +147,16 @@ pub(crate) async fn slow(size: Size, figures: &mut Figures) {
     figures.exactly("slow readers who missed something in the end", wrong, 0);
 }
 
+/// What those who can be slow do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Read,
+    /// Read little or nothing.
+    Slow,
+    /// Read everything, and what was missed.
+    CatchUp,
+}
+
 /// What became of a slow reader.
 #[derive(Default)]
 struct Met {
@@ -142,59 +164,109 @@ struct Met {
     cuts: usize,
 }
 
-/// The slow readers: every second one does not read at all.
-async fn all_come(
+/// A reader that can be slow.
+struct Sloth {
+    follower: Follower,
     at: SocketAddr,
-    logins: &[(Login, i64)],
-    begun: Instant,
-    over: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<Result<Met, String>>> {
-    let mut sloths = Vec::new();
-    for (n, (login, group)) in logins.iter().enumerate() {
-        let follower = Follower::come(at, login, *group, Some(WINDOW), begun).await;
-        sloths.push(tokio::spawn(be_slow(follower, at, n % 2 == 0, over.clone())));
-    }
-    sloths
+    n: u32,
+    /// The last message came while it was slow.
+    has_last: bool,
 }
 
-/// Reads little or nothing until it is over, and then everything, as often as it must over a new connection.
-async fn be_slow(
-    mut follower: Follower,
-    at: SocketAddr,
-    sips: bool,
-    mut over: watch::Receiver<bool>,
-) -> Result<Met, String> {
-    let mut stop = None;
-    let mut pace = tokio::time::interval(SIP);
-    let sipping = async {
-        while stop.is_none() {
-            pace.tick().await;
-            stop = follower.step().await;
+impl Sloth {
+    /// Follows to the last message, as slowly as the mood says.
+    async fn live(mut self, mut moods: watch::Receiver<Mood>) -> Result<Met, String> {
+        tokio::select! {
+            biased;
+            _ = moods.wait_for(|mood| *mood != Mood::Read) => {}
+            stop = self.follower.follow() => return Err(format!("{stop:?} while it still read")),
         }
-    };
-    tokio::select! {
-        () = sipping, if sips => {}
-        _ = over.wait_for(|over| *over) => {}
-    }
-    let mut met = Met::default();
-    loop {
-        let why = match stop.take() {
-            Some(stop) => stop,
-            None => follower.follow().await,
+        let mut met = Met::default();
+        let over = async {
+            let _ = moods.wait_for(|mood| *mood == Mood::CatchUp).await;
         };
-        match why {
-            Stop::Last => return Ok(met),
+        let slowly = async {
+            // Every second one does not read at all.
+            let end = if self.n.is_multiple_of(2) { self.sip(&mut met).await } else { self.nap().await };
+            match end {
+                Ok(()) => std::future::pending().await,
+                Err(what) => what,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = over => {}
+            what = slowly => return Err(what),
+        }
+        self.catch_up(met).await
+    }
+
+    /// Reads a frame now and then, to the last message.
+    async fn sip(&mut self, met: &mut Met) -> Result<(), String> {
+        let mut pace = tokio::time::interval(SIP);
+        loop {
+            pace.tick().await;
+            match self.follower.step().await {
+                None => {}
+                Some(Stop::Last) => {
+                    self.has_last = true;
+                    return Ok(());
+                }
+                Some(stop) => self.bear(stop, met, Some(WINDOW)).await?,
+            }
+        }
+    }
+
+    /// Does not read, and comes back now and then over a new connection. Not all at once.
+    async fn nap(&mut self) -> Result<(), String> {
+        let mut nap = NAP * (self.n % 64) / 64;
+        loop {
+            tokio::time::sleep(nap).await;
+            self.come_back(Some(WINDOW)).await?;
+            nap = NAP;
+        }
+    }
+
+    /// Reads everything, as often as it must over a new connection.
+    async fn catch_up(mut self, mut met: Met) -> Result<Met, String> {
+        loop {
+            if self.follower.is_behind() && self.follower.catch_up(self.at).await? {
+                return Ok(met);
+            }
+            if self.has_last {
+                return Ok(met);
+            }
+            match self.follower.follow().await {
+                Stop::Last => return Ok(met),
+                stop => self.bear(stop, &mut met, None).await?,
+            }
+        }
+    }
+
+    /// What may happen to a slow reader.
+    async fn bear(&mut self, stop: Stop, met: &mut Met, window: Option<u32>) -> Result<(), String> {
+        match stop {
             Stop::Resync => met.resyncs += 1,
             Stop::End(Came::Closed(4008) | Came::Gone) => {
                 met.cuts += 1;
-                follower.come_back(at).await.ok_or("it could not come back")?;
+                self.come_back(window).await?;
             }
             Stop::End(end) => return Err(format!("a slow reader was cut with {end:?}")),
             Stop::Wrong(what) => return Err(what),
+            Stop::Last => {}
         }
-        if follower.catch_up(at).await? {
-            return Ok(met);
+        Ok(())
+    }
+
+    async fn come_back(&mut self, window: Option<u32>) -> Result<(), String> {
+        let mut backoff = Backoff::default();
+        for _ in 0..TRIES {
+            if self.follower.come_back(self.at, window).await.is_some() {
+                return Ok(());
+            }
+            backoff.wait().await;
         }
+        Err("a slow reader could not come back".to_owned())
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Size;
 use super::figures::{Figures, p99};
 use super::follower::{Follower, Stop};
-use super::people::{Crowd, lost_and_twice};
-use super::writer::{RETRY, Word, Writer};
+use super::people::{Backoff, Crowd, lost_and_twice};
+use super::writer::{Word, Writer};
 use crate::raw;
 use crate::world::PASSWORD;
 use futures_util::future::join_all;
@@ -108,14 +108,14 @@ async fn endure(
             Stop::Wrong(what) => return Err(what),
             Stop::Resync => true,
             Stop::End(_) => {
-                let mut tries = tokio::time::interval(RETRY);
+                let mut backoff = Backoff::default();
                 loop {
-                    tries.tick().await;
                     let at = server.wait_for(Option::is_some).await.unwrap().unwrap();
-                    if let Some(has_missed) = follower.come_back(at).await {
+                    if let Some(has_missed) = follower.come_back(at, None).await {
                         let _ = back.send(());
                         break has_missed;
                     }
+                    backoff.wait().await;
                 }
             }
         };

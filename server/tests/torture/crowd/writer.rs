@@ -1,5 +1,6 @@
 //! Somebody who writes into a group at a steady pace, until told to end.
 
+use super::people::Backoff;
 use crate::chance::Chance;
 use crate::raw::{Came, RawSocket};
 use crate::shared::Login;
@@ -11,9 +12,6 @@ use tokio::task::JoinHandle;
 
 /// How the last message begins.
 pub(crate) const LAST: &str = "last";
-
-/// Between two tries to come back.
-pub(crate) const RETRY: Duration = Duration::from_millis(50);
 
 /// What writers are to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,12 +127,12 @@ impl Writer {
 
 /// A connection to where the server is, as soon as it is somewhere and answers.
 async fn connected(server: &mut watch::Receiver<Option<SocketAddr>>, login: &Login) -> RawSocket {
-    let mut tries = tokio::time::interval(RETRY);
+    let mut backoff = Backoff::default();
     loop {
-        tries.tick().await;
         let at = server.wait_for(Option::is_some).await.unwrap().unwrap();
         if let Ok(socket) = RawSocket::connect(at, &login.token, None).await {
             return socket;
         }
+        backoff.wait().await;
     }
 }
