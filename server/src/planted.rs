@@ -121,6 +121,8 @@ bugs! {
     RefreshReuseAccepted = "refresh_reuse_accepted",
     /// A refresh whose answer was lost ends the session.
     LostRefreshEnds = "lost_refresh_ends",
+    /// A refresh at an earlier time of day lets the session live less long.
+    RefreshShortens = "refresh_shortens",
     /// A new password leaves the other sessions alone.
     PasswordKeepsSessions = "password_keeps_sessions",
     /// The server stops without a word to anybody.

@@ -135,6 +135,16 @@ pub struct StoredRefresh {
     pub current_hash: [u8; 32],
     /// Of the one that it replaced.
     pub previous_hash: Option<[u8; 32]>,
+    /// Until when the session lives.
+    pub expires_at: i64,
+}
+
+impl StoredRefresh {
+    /// Until when the session lives once its token is replaced. Never less long than before: a clock that is behind for
+    /// a moment, as after a start without the right time, would end it as soon as it is set.
+    pub fn extended(&self, expires_at: i64) -> i64 {
+        if planted(Bug::RefreshShortens) { expires_at } else { expires_at.max(self.expires_at) }
+    }
 }
 
 /// What a presented token means.
@@ -216,8 +226,12 @@ mod tests {
         fn a_lost_answer_is_harmless_and_a_reuse_is_not(choices in prop::collection::vec(0_usize..4, 1..60)) {
             let tokens = tokens();
             let mut issued = vec![tokens.first(&session()).unwrap()];
-            let mut stored =
-                StoredRefresh { generation: 0, current_hash: issued[0].hash(), previous_hash: None };
+            let mut stored = StoredRefresh {
+                generation: 0,
+                current_hash: issued[0].hash(),
+                previous_hash: None,
+                expires_at: 0,
+            };
             for back in choices {
                 let newest = issued.len() - 1;
                 let presented = issued[newest.saturating_sub(back)].clone();
@@ -229,6 +243,7 @@ mod tests {
                             generation: stored.generation + 1,
                             current_hash: next.hash(),
                             previous_hash: Some(presented.hash()),
+                            expires_at: 0,
                         };
                         issued.push(next);
                     }

@@ -98,7 +98,7 @@ impl AccessTokens {
     }
 
     /// Checks a token at this time (seconds since the epoch). Why it is refused is not told, save that
-    /// it has expired.
+    /// it has expired, or was issued by a clock that has been set back since.
     pub fn verify(&self, token: &str, now: i64) -> Result<Claims, AppError> {
         let refused = || AppError::token_refused("This access token is not valid. Log in again.");
         let claims = self.read(token).ok_or_else(refused)?;
@@ -106,7 +106,9 @@ impl AccessTokens {
             return Err(AppError::token_refused("This access token has expired. Refresh it."));
         }
         if claims.issued_at > now + FUTURE {
-            return Err(refused());
+            return Err(AppError::token_refused(
+                "This access token is of a later time: the server's clock was set back. Refresh it.",
+            ));
         }
         Ok(claims)
     }

@@ -290,16 +290,18 @@ async fn sessions(t: &Teller<'_>, alice: UserId) {
         expires_at: t.now + 1_000,
     };
     ask(|reply| t.store.create_session(NewSession { user: alice, seed, now: t.now }, reply)).await.unwrap();
-    let refresh = |token: &crate::auth::refresh::RefreshToken| {
+    let refresh_at = |token: &crate::auth::refresh::RefreshToken, now: i64| {
         let next_hash = tokens.next(token).hash();
-        let refresh =
-            RefreshSession { presented: token.clone(), next_hash, expires_at: t.now + 1_000, now: t.now };
+        let refresh = RefreshSession { presented: token.clone(), next_hash, expires_at: now + 1_000, now };
         ask(move |reply| t.store.refresh_session(refresh, reply))
     };
+    let refresh = |token| refresh_at(token, t.now);
     let second = tokens.next(&first);
     assert!(matches!(refresh(&first).await, Ok(Refreshed::Good(_))));
     assert!(matches!(refresh(&first).await, Ok(Refreshed::Good(_))), "the answer was lost");
     assert!(matches!(refresh(&second).await, Ok(Refreshed::Good(_))));
+    let third = tokens.next(&second);
+    assert!(matches!(refresh_at(&third, 0).await, Ok(Refreshed::Good(_))), "the clock was set back");
     assert!(t.store.session_user(&id, t.now).await.unwrap().is_some());
     assert!(t.store.session_user(&id, t.now + 1_000).await.unwrap().is_none(), "expired");
     assert_eq!(refresh(&first).await, Ok(Refreshed::Reused));

@@ -47,7 +47,8 @@ pub(super) fn create(tx: &mut Tx<'_>, user: UserId, seed: &SessionSeed, now: i64
 pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refreshed, Fault> {
     let session = refresh.presented.session();
     let found = tx.db.row(
-        "SELECT s.user_id, s.generation, s.token_hash, s.previous_hash FROM sessions s JOIN users u ON u.id = s.user_id
+        "SELECT s.user_id, s.generation, s.token_hash, s.previous_hash, s.expires_at
+         FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL",
         &[&session.as_str(), &refresh.now],
         |row| {
@@ -55,6 +56,7 @@ pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refre
                 generation: row.try_get(1)?,
                 current_hash: bytes(row, 2)?.ok_or(Fault::Missing)?,
                 previous_hash: bytes(row, 3)?,
+                expires_at: row.try_get(4)?,
             };
             Ok((id::<UserId>(row, 0)?, stored))
         },
@@ -66,7 +68,7 @@ pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refre
                 "UPDATE sessions SET generation = generation + 1, previous_hash = token_hash, token_hash = $2,
                                      expires_at = $3, last_seen_at = $4
                  WHERE id = $1",
-                &[&session.as_str(), &&refresh.next_hash[..], &refresh.expires_at, &refresh.now],
+                &[&session.as_str(), &&refresh.next_hash[..], &stored.extended(refresh.expires_at), &refresh.now],
             )?;
             Ok(Refreshed::Good(user_by_id(tx.db, user)?))
         }

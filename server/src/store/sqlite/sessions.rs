@@ -54,12 +54,17 @@ pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refre
     let found = tx
         .db
         .prepare_cached(
-            "SELECT s.user_id, s.generation, s.token_hash, s.previous_hash FROM sessions s JOIN users u ON u.id = s.user_id
+            "SELECT s.user_id, s.generation, s.token_hash, s.previous_hash, s.expires_at
+             FROM sessions s JOIN users u ON u.id = s.user_id
              WHERE s.id = ?1 AND s.expires_at > ?2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL",
         )?
         .query_row(params![session.as_str(), refresh.now], |row| {
-            let stored =
-                StoredRefresh { generation: row.get(1)?, current_hash: row.get(2)?, previous_hash: row.get(3)? };
+            let stored = StoredRefresh {
+                generation: row.get(1)?,
+                current_hash: row.get(2)?,
+                previous_hash: row.get(3)?,
+                expires_at: row.get(4)?,
+            };
             Ok((super::rows::id::<UserId>(row, 0)?, stored))
         })
         .optional()?;
@@ -72,7 +77,12 @@ pub(super) fn refresh(tx: &mut Tx<'_>, refresh: &RefreshSession) -> Result<Refre
                                          expires_at = ?3, last_seen_at = ?4
                      WHERE id = ?1",
                 )?
-                .execute(params![session.as_str(), refresh.next_hash, refresh.expires_at, refresh.now])?;
+                .execute(params![
+                    session.as_str(),
+                    refresh.next_hash,
+                    stored.extended(refresh.expires_at),
+                    refresh.now
+                ])?;
             Ok(Refreshed::Good(user_by_id(tx.db, user)?))
         }
         // The answer was lost: the same next token once more. It differs from what is stored only
