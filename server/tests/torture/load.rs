@@ -180,13 +180,18 @@ pub(crate) async fn visits(
                 inside.get(&(name.to_owned(), group)).copied().flatten().unwrap_or(false)
             })
         };
-        let Some(at) = at.filter(|_| shared.phase() == Phase::Load) else {
+        let mut address = shared.address.subscribe();
+        let may_visit = || {
+            shared.change(|record| {
+                record.visiting = !record.nobody_visits && shared.phase() == Phase::Load;
+                record.visiting
+            })
+        };
+        let Some(at) = at.filter(|_| may_visit()) else {
             // Until there is a server, or the next load.
-            let mut address = shared.address.subscribe();
             tokio::select! { _ = address.changed() => {}, _ = phase.changed() => {} }
             continue;
         };
-        shared.change(|record| record.visiting = true);
         visit(&shared, at, &people[step.by], step, body).await;
         shared.change(|record| record.visiting = false);
         let before = shared.record().acked;

@@ -33,6 +33,7 @@ mod model;
 mod place;
 mod planted;
 mod power;
+mod preload;
 mod proxy;
 mod raw;
 mod record;

@@ -36,6 +36,7 @@ fn shown_by(bug: Bug) -> &'static [&'static str] {
         | Bug::RefreshReuseAccepted
         | Bug::LostRefreshEnds
         | Bug::PasswordKeepsSessions => &["logins"],
+        Bug::RefreshShortens => &["clock"],
         Bug::NoLeaveTaken => &["stop"],
         _ => &["kill"],
     }

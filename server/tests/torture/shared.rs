@@ -55,6 +55,8 @@ pub(crate) struct Record {
     pub(crate) epoch: Option<String>,
     /// A change of membership is being asked for.
     pub(crate) visiting: bool,
+    /// Nobody is to ask for one until there is another server.
+    pub(crate) nobody_visits: bool,
     /// The events that came since the last check: to which device, of which conversation, which rev.
     pub(crate) told: Vec<(usize, i64, i64)>,
 }
@@ -111,6 +113,7 @@ impl Shared {
                 put_off: 0,
                 epoch: None,
                 visiting: false,
+                nobody_visits: false,
                 told: Vec::new(),
             }),
             changed: watch::Sender::new(()),

@@ -1,5 +1,6 @@
 //! What is done to a running system, each by its name.
 
+mod clock;
 #[cfg(feature = "postgres")]
 mod database;
 mod disk;
@@ -47,6 +48,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "slow_readers", run: |world| Box::pin(hostile::slow_readers(world)) },
     Fault { name: "descriptors", run: |world| Box::pin(hostile::descriptors(world)) },
     Fault { name: "doors", run: |world| Box::pin(doors::doors(world)) },
+    Fault { name: "clock", run: |world| Box::pin(clock::clock(world)) },
     Fault { name: "logins", run: |world| Box::pin(logins::logins(world)) },
 ];
 

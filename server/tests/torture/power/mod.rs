@@ -8,11 +8,11 @@ mod moments;
 mod note;
 
 use crate::faults::is_elsewhere;
+use crate::preload::library;
 use crate::world::World;
 use disk::{Disk, Flushes};
 use note::{Note, last_commit, notes};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,20 +31,7 @@ impl Noted {
     /// Of a directory that is there; the notes are made in another. None, and a word about it: nothing can be noted
     /// here.
     pub(crate) fn new(of: &Path, notes_in: &Path) -> Option<Self> {
-        let library = notes_in.join("notes.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture/power/notes.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
-        match compiler.arg(&library).arg(source).output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                eprintln!("Passed over: the power cannot be cut without a C compiler (cc).");
-                return None;
-            }
-            compiled => {
-                let said = compiled.unwrap();
-                assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-            }
-        }
+        let library = library("power/notes.c", notes_in)?;
         let directory = of.canonicalize().unwrap();
         Some(Self { library, directory, notes: notes_in.join("notes") })
     }
