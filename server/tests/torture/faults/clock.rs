@@ -5,7 +5,7 @@ use crate::fresh::{number, text};
 use crate::preload::library;
 use crate::raw::{self, Came, RawSocket};
 use crate::server::{HEARTBEAT, Place, Server};
-use crate::shared::Login;
+use crate::shared::{Login, Phase};
 use crate::world::{PASSWORD, World, call};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -72,7 +72,9 @@ pub(crate) async fn clock(world: &mut World) {
     // Their access tokens are not good at another time, and they do not know how to refresh them; their connections,
     // which were let in once, go on.
     world.shared.change(|record| record.nobody_visits = true);
-    world.shared.until(|record| !record.visiting).await;
+    // Whoever was let into a conversation a moment ago still reads it: all come to rest before.
+    world.look().await;
+    world.shared.set_phase(Phase::Load);
     world.goes_on("before the clock jumps in", ACKS).await;
     let mut guest = Guest::come(world).await;
 
