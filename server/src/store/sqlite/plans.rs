@@ -1,14 +1,17 @@
 //! That what is read stays as quick as data grows: every statement that the story takes is asked for its plan, and none
 //! looks through a table that grows.
 
-use super::tests::store;
-use crate::store::conformance::story;
+use super::{Opening, SqliteStore};
+use crate::store::conformance::{Heard, story};
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// What any connection of this process was asked.
+/// The database that is watched, and what its connections were asked. SQLite tells it to a function without a place of
+/// its own.
+static WATCHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 static ASKED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that look at everything on purpose.
@@ -36,8 +39,12 @@ const SORTED: &[&str] = &[
     "ORDER BY role = 'moderator' DESC",
 ];
 
-/// Takes note of what a connection is asked from now on.
+/// Takes note of what a connection to the watched database is asked from now on.
 pub(super) fn watch(db: &Connection) {
+    let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if watched.is_none_or(|watched| db.path() != watched.to_str()) {
+        return;
+    }
     let note = |event: TraceEvent<'_>| {
         if let TraceEvent::Stmt(_, sql) = event {
             ASKED.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
@@ -56,13 +63,16 @@ fn plan(db: &Connection, sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_statement_looks_through_a_table_that_grows() {
-    let (dir, store, heard) = store(0);
+    let (dir, heard) = (tempfile::tempdir().unwrap(), Heard::default());
+    let opening = Opening { path: dir.path().join("chat.db"), reserve: 0 };
+    *WATCHED.lock().unwrap() = Some(opening.path.clone());
+    let store = SqliteStore::open(&opening, heard.clone()).unwrap();
     story(&store, &heard).await;
     let asked: Vec<_> = ASKED.lock().unwrap().iter().cloned().collect();
     let is_query = |sql: &&String| {
         ["SELECT", "UPDATE", "DELETE", "INSERT"].iter().any(|word| sql.trim_start().starts_with(word))
     };
-    let db = Connection::open(dir.path().join("chat.db")).unwrap();
+    let db = Connection::open(&opening.path).unwrap();
     let mut looked = 0;
     let mut wrong = Vec::new();
     for sql in asked.iter().filter(is_query) {

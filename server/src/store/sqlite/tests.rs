@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-pub(super) fn store(reserve: u64) -> (tempfile::TempDir, SqliteStore, Heard) {
+fn store(reserve: u64) -> (tempfile::TempDir, SqliteStore, Heard) {
     let dir = tempfile::tempdir().unwrap();
     let heard = Heard::default();
     let opening = Opening { path: dir.path().join("chat.db"), reserve };

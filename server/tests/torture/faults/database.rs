@@ -6,8 +6,9 @@ use std::process::Command;
 
 /// How often the connections are cut.
 const CUTS: usize = 5;
-/// For how long nobody can write: longer than the server waits.
-const LOCKED: &str = "BEGIN; LOCK TABLE conversations IN SHARE MODE; SELECT pg_sleep(4); COMMIT";
+/// For how long nobody can write: longer than the server waits twice (2.4 seconds each). What is put off first may be
+/// something of its own; what gathered meanwhile is the people's.
+const LOCKED: &str = "BEGIN; LOCK TABLE conversations IN SHARE MODE; SELECT pg_sleep(6); COMMIT";
 
 /// The session that writes is ended, again and again, in the middle of whatever it does.
 pub(crate) async fn cut(world: &mut World) {
