@@ -9,8 +9,9 @@ use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Reads of a kind, each of something else.
+/// Reads of a kind, each of something else; and of all that there is.
 const READS: u64 = 500;
+const WHOLE: u64 = 20;
 /// Rows of a page, as a client asks for them.
 const PAGE: usize = 50;
 
@@ -33,28 +34,28 @@ pub(crate) async fn growth(empty: Arc<dyn Store>, size: Size) -> Result<Figures>
     let middle = Seq::new(head / 2)?;
     let since = Rev::new((head - PAGE as i64).max(0))?;
     let mut note = |name: &str, median: f64| figures.insert(format!("{name}_us"), median);
-    note("newest", median(|n| history(n, Anchor::Newest)).await?);
-    note("middle", median(|n| history(n, Anchor::Before(middle))).await?);
+    note("newest", median(READS, |n| history(n, Anchor::Newest)).await?);
+    note("middle", median(READS, |n| history(n, Anchor::Before(middle))).await?);
     let changes = |n: u64| {
         store.changes(*user, ChangesQuery { conversation: group(n), since, upto: None, limit: PAGE })
     };
-    note("changes", median(changes).await?);
+    note("changes", median(READS, changes).await?);
     let conversations = |n: u64| store.conversations(*user, list(n, size.groups));
-    note("conversations", median(conversations).await?);
+    note("conversations", median(READS, conversations).await?);
     let crowd: ConversationId = *groups.first().context("no group")?;
     let members = |n: u64| store.members(*user, crowd, list(n, size.users));
-    note("members", median(members).await?);
-    note("ready", median(|_| store.snapshot(session, 2)).await?);
+    note("members", median(READS, members).await?);
+    note("ready", median(WHOLE, |_| store.snapshot(session, 2)).await?);
     store.close().await;
     Ok(figures)
 }
 
-async fn median<T, F>(mut read: impl FnMut(u64) -> F) -> Result<f64>
+async fn median<T, F>(reads: u64, mut read: impl FnMut(u64) -> F) -> Result<f64>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
     let mut histogram = Histogram::<u64>::new(3)?;
-    for n in 0..READS {
+    for n in 0..reads {
         let begun = Instant::now();
         read(n).await?;
         histogram.record(begun.elapsed().as_nanos() as u64)?;

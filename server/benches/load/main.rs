@@ -194,7 +194,7 @@ fn measure(scenario: &Scenario, server: Server, arguments: &Arguments) -> Result
         if let Work::Growth = work {
             let messages = if arguments.small { 100_000 } else { 10_000_000 };
             let many = Size { users: 10_000, groups: 2_000, messages };
-            let few = Size { users: 100, groups: 100, messages: messages / 1_000 };
+            let few = Size { users: 100, groups: 100, messages: messages / 50 };
             let dir = TempDir::new()?;
             return match server {
                 Server::ChatPostgres => growth::growth(postgres::store(core)?, few).await,

@@ -19,7 +19,7 @@ pub(crate) enum Server {
     Disk,
     /// No server: SQLite itself.
     Sqlite,
-    /// Ours, with a thousandth of the data.
+    /// Ours, with a fiftieth of the messages.
     Few,
     Chat,
     ChatTls,
@@ -86,7 +86,7 @@ impl Server {
         match self {
             Self::Disk => "the disk: 4 KiB + fdatasync",
             Self::Sqlite => "SQLite alone, 1,000 rows a transaction",
-            Self::Few => "chat-server, with a thousandth of the data",
+            Self::Few => "chat-server, with a fiftieth of the messages",
             Self::Chat => "chat-server",
             Self::ChatTls => "chat-server, TLS",
             Self::ChatPostgres => "chat-server on PostgreSQL",
