@@ -11,6 +11,7 @@ mod link;
 mod outbox;
 mod session;
 mod upgrade;
+mod wire;
 
 pub use encode::encode;
 pub use session::SessionOptions;

@@ -4,21 +4,19 @@ use super::decoder::{Decoder, Incoming, MESSAGE_TIME, Violation};
 use super::dispatch::Dispatch;
 use super::encode;
 use super::link::Link;
+use super::wire::Wire;
 use crate::chat::{Caller, Chat};
 use crate::hub::Connection;
 use crate::listener::{ConnectionGuard, Transport};
 use crate::planted::{Bug, planted};
 use chat_shared::close::CloseCode;
 use chat_shared::limits;
-use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt as _, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -30,15 +28,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// answer what is still arriving with a reset that would overtake it.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 64 * 1024;
-/// What is read at once. One buffer a thread serves all its connections.
-const READ: usize = 64 * 1024;
 /// After this many bytes the other connections of the thread have their turn: the runtime counts reads, not
 /// what handling them costs, and would let a flood go on for megabytes.
 const TURN: usize = 16 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
-}
 
 /// What an operator (or a test) can choose.
 #[derive(Debug, Clone, Copy)]
@@ -50,57 +42,6 @@ pub struct SessionOptions {
 impl Default for SessionOptions {
     fn default() -> Self {
         Self { heartbeat: Duration::from_millis(limits::HEARTBEAT_MS) }
-    }
-}
-
-/// The reading side of a socket.
-enum Wire {
-    Plain(Arc<TcpStream>),
-    Tls(ReadHalf<TlsStream<TcpStream>>),
-}
-
-impl Wire {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(socket) => loop {
-                ready!(socket.poll_read_ready(cx))?;
-                match socket.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
-                }
-            },
-            Self::Tls(half) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(half).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-        }
-    }
-
-    /// Reads once and hands what came to `take`, in the thread's buffer.
-    async fn read<T>(&mut self, mut take: impl FnMut(&mut [u8]) -> T) -> io::Result<T> {
-        poll_fn(|cx| {
-            BUFFER.with_borrow_mut(|buffer| {
-                let count = ready!(self.poll_read(cx, buffer))?;
-                if count == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Poll::Ready(Ok(take(&mut buffer[..count])))
-            })
-        })
-        .await
-    }
-
-    /// Waits until a plain socket may take something.
-    async fn writable(&self) {
-        match self {
-            Self::Plain(socket) => {
-                // An error shows at the next write.
-                let _ = socket.writable().await;
-            }
-            // Its own task waits.
-            Self::Tls(_) => std::future::pending().await,
-        }
     }
 }
 

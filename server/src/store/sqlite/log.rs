@@ -9,7 +9,8 @@
 //! [`LONG`] the writer therefore waits, a little, until those who read from it are done: who begins meanwhile reads from
 //! the database alone.
 
-use super::open::{LOCKED_WAIT, OpenError, folder};
+use super::open::{LOCKED_WAIT, folder};
+use super::opening::OpenError;
 use rusqlite::Connection;
 use std::cell::Cell;
 use std::ffi::c_int;

@@ -13,6 +13,7 @@ mod log;
 mod members;
 mod messages;
 mod open;
+mod opening;
 #[cfg(test)]
 mod plans;
 mod reactions;
@@ -29,7 +30,8 @@ mod upgrade;
 mod upkeep;
 mod writer;
 
-pub use open::{OpenError, Opening, is_initialised, new_epoch, restoring};
+pub use open::{is_initialised, new_epoch, restoring};
+pub use opening::{OpenError, Opening};
 #[cfg(feature = "postgres")]
 pub(super) use side::SqliteSide;
 

@@ -4,7 +4,8 @@
 //! moment, and never across an await. Permits are counted here, so that nobody ever waits inside the
 //! pool; those who wait too many or too long are told `unavailable`.
 
-use super::open::{OpenError, reader};
+use super::open::reader;
+use super::opening::OpenError;
 use super::tx::Fault;
 use crate::store::StoreError;
 use r2d2::{Pool, PooledConnection};

@@ -1,6 +1,7 @@
 //! A SQLite file that is copied from or into.
 
-use super::open::{OpenError, Opened, Opening, open};
+use super::open::{Opened, open};
+use super::opening::{OpenError, Opening};
 use crate::store::copy::{CopyError, NUMBERED, Row, Side, Table, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};

@@ -1,6 +1,6 @@
 //! The way back from an upgrade: a copy of the database as it was before its schema is brought up to date.
 
-use super::open::OpenError;
+use super::opening::OpenError;
 use super::tx::Fault;
 use super::upkeep::backup;
 use crate::durable::keep_name;
