@@ -1,12 +1,13 @@
 //! What a connection's bytes come from.
 
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead, Interest, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -28,7 +29,7 @@ impl Wire {
         match self {
             Self::Plain(socket) => loop {
                 ready!(socket.poll_read_ready(cx))?;
-                match socket.try_read(buffer) {
+                match read_plain(socket, buffer) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     done => return Poll::Ready(done),
                 }
@@ -66,4 +67,20 @@ impl Wire {
             Self::Tls(_) => std::future::pending().await,
         }
     }
+}
+
+/// Reads what is there. Where that did not fill the buffer there is no more, and the runtime is told so: asking the
+/// socket again, only to hear that, would be half of all reads.
+fn read_plain(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut last = None;
+    let read = socket.try_io(Interest::READABLE, || {
+        let count = (&*SockRef::from(socket)).read(buffer)?;
+        if 0 < count && count < buffer.len() {
+            last = Some(count);
+            // How a caller of `try_io` says that nothing is left to read.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    });
+    last.map_or(read, Ok)
 }
