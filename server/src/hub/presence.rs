@@ -8,6 +8,11 @@
 //! A group that grows beyond the size in which presence is pushed, or shrinks below it, costs a change for each pair of
 //! its members; so that too is told with the tick, and going back and forth costs no more. Nothing runs while
 //! nobody comes or goes.
+//!
+//! When thousands come at once, as after a restart, there is much to tell, and messages are not to wait for it: a tick
+//! goes from one recipient to the next, and gives way after a few ([`AT_ONCE`]). What a recipient is told is how it
+//! stands at that moment, so that nothing told meanwhile is contradicted; what changes meanwhile is told again at the
+//! next tick.
 
 use super::{Counters, Frame, FrameKind, Hub, Inner, Room};
 use crate::planted::{Bug, planted};
@@ -21,24 +26,40 @@ use std::time::Duration;
 /// How long changes gather. Well below the 3 seconds within which an absence must be told.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Changes that are told before the others have their turn: about a millisecond.
+const AT_ONCE: usize = 1_000;
+/// As many changes as a frame costs that has none: it is written to a socket.
+const FRAME: usize = 8;
+
+/// Who came or went, and when they went if they did so last.
+type Changed = HashMap<UserId, Option<(Username, i64)>>;
+/// Rooms that began or ceased to push presence, and who may have been seen in them.
+type Crossed = HashMap<ConversationId, HashMap<UserId, Username>>;
+
 #[derive(Default)]
 pub(super) struct Presence {
-    /// Who came or went since the last tick, and when they went if they did so last.
-    changed: HashMap<UserId, Option<(Username, i64)>>,
-    /// Rooms that began or ceased to push presence since the last tick, and who may have seen each other in them.
-    crossed: HashMap<ConversationId, HashSet<UserId>>,
+    /// What there is to tell at the next tick.
+    next: News,
+    /// What is being told.
+    now: News,
+}
+
+#[derive(Default)]
+struct News {
+    changed: Changed,
+    crossed: Crossed,
 }
 
 impl Presence {
     pub(super) fn came(&mut self, user: UserId) {
-        self.changed.insert(user, None);
+        self.next.changed.insert(user, None);
     }
 
     pub(super) fn went(&mut self, user: UserId, username: Username, at: i64) {
         if planted(Bug::PresenceNeverGone) {
             return;
         }
-        self.changed.insert(user, Some((username, at)));
+        self.next.changed.insert(user, Some((username, at)));
     }
 }
 
@@ -48,7 +69,11 @@ impl Hub {
         loop {
             self.presence_changed.notified().await;
             tokio::time::sleep(TICK).await;
-            let seen = self.tell_presence();
+            let mut recipients = self.begin_tick();
+            while self.tell_some(&mut recipients, AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+            let seen = self.end_tick();
             if !seen.is_empty() {
                 // When it fails it is logged there, and the next absence tells the time anew.
                 let _ = ask(|reply| store.touch_users(seen, reply)).await;
@@ -56,31 +81,26 @@ impl Hub {
         }
     }
 
-    /// Tells what gathered. Returns who went, and when.
-    pub(super) fn tell_presence(&self) -> Vec<(UserId, i64)> {
+    /// Begins to tell what gathered. Returns who may have to know.
+    pub(super) fn begin_tick(&self) -> Vec<UserId> {
         let mut inner = self.lock();
-        let mut told: HashMap<UserId, Vec<PresenceChange>> = HashMap::new();
-        let mut seen = Vec::new();
-        // First, because who went just now is still looked up among the changes.
-        for (conversation, saw) in std::mem::take(&mut inner.presence.crossed) {
-            inner.tell_crossing(conversation, &saw, &mut told);
-        }
-        let changed = std::mem::take(&mut inner.presence.changed);
-        for (user, gone) in changed {
-            let change = if let Some((username, at)) = gone {
-                seen.push((user, at));
-                PresenceChange { username, online: false, last_seen_at: Some(at) }
-            } else if let Some(online) = inner.online.get(&user) {
-                there(&online.username)
-            } else {
+        inner.presence.now = std::mem::take(&mut inner.presence.next);
+        inner.concerned()
+    }
+
+    /// Tells the last of the recipients, and as many before them as it takes for so many changes. False: all
+    /// have been told.
+    pub(super) fn tell_some(&self, recipients: &mut Vec<UserId>, at_once: usize) -> bool {
+        let inner = self.lock();
+        let (mut told, mut touched) = (0, Vec::new());
+        while told < at_once
+            && let Some(recipient) = recipients.pop()
+        {
+            let changes = inner.news_for(recipient);
+            told += FRAME + changes.len();
+            if changes.is_empty() {
                 continue;
-            };
-            for recipient in inner.audience(user) {
-                told.entry(recipient).or_default().push(change.clone());
             }
-        }
-        let mut touched = Vec::new();
-        for (recipient, changes) in told.into_iter().filter(|(_, changes)| !changes.is_empty()) {
             let frame = self.presence_frame(changes);
             for connection in inner.connections_of(recipient) {
                 if connection.push(&frame) {
@@ -91,7 +111,13 @@ impl Hub {
         drop(inner);
         Counters::add(&self.counters.deliveries, touched.len());
         touched.iter().for_each(|connection| connection.flush());
-        seen
+        !recipients.is_empty()
+    }
+
+    /// All have been told. Returns who went, and when.
+    pub(super) fn end_tick(&self) -> Vec<(UserId, i64)> {
+        let News { changed, .. } = std::mem::take(&mut self.lock().presence.now);
+        changed.into_iter().filter_map(|(user, gone)| gone.map(|(_, at)| (user, at))).collect()
     }
 
     fn presence_frame(&self, changes: Vec<PresenceChange>) -> Frame {
@@ -110,9 +136,9 @@ impl Hub {
         if pushed == room.pushes_presence() {
             return;
         }
-        let may_see = |user: &UserId| pushed && inner.told_name(*user).is_some();
-        let saw: Vec<UserId> = room.members.iter().copied().filter(may_see).collect();
-        inner.presence.crossed.entry(conversation).or_default().extend(saw);
+        let seen = room.members.iter().filter(|_| pushed);
+        let saw: Vec<_> = seen.filter_map(|user| inner.told_name(*user).map(|name| (*user, name))).collect();
+        inner.presence.next.crossed.entry(conversation).or_default().extend(saw);
         self.presence_changed.notify_one();
     }
 
@@ -179,21 +205,64 @@ fn unseen(username: Username) -> PresenceChange {
 impl Inner {
     /// The name of somebody who may have been told to be online.
     fn told_name(&self, user: UserId) -> Option<Username> {
+        let Presence { next, now } = &self.presence;
         let online = self.online.get(&user).map(|online| &online.username);
-        let just_gone = || self.presence.changed.get(&user)?.as_ref().map(|(username, _)| username);
-        online.or_else(just_gone).cloned()
+        let just_gone = |news: &'_ News| Some(news.changed.get(&user)?.as_ref()?.0.clone());
+        online.cloned().or_else(|| just_gone(next)).or_else(|| just_gone(now))
     }
 
     /// The others of a room who may have been told to be online to this user, and whom no other room shows.
     fn lost_sight(&self, room: &Room, user: UserId) -> Vec<(UserId, Username)> {
-        if room.pushes_presence() { self.out_of_sight(&room.members, user) } else { Vec::new() }
+        if !room.pushes_presence() {
+            return Vec::new();
+        }
+        let seen = self.in_sight(user);
+        let others = room.members.iter().filter(|member| **member != user && !seen.contains(member));
+        others.filter_map(|member| self.told_name(*member).map(|name| (*member, name))).collect()
     }
 
-    /// The same of those who saw each other somewhere.
-    fn out_of_sight(&self, saw: &HashSet<UserId>, user: UserId) -> Vec<(UserId, Username)> {
-        let seen = self.in_sight(user);
-        let others = saw.iter().filter(|member| **member != user && !seen.contains(member));
-        others.filter_map(|member| self.told_name(*member).map(|name| (*member, name))).collect()
+    /// Those who are connected and whom the news may concern.
+    fn concerned(&self) -> Vec<UserId> {
+        let News { changed, crossed } = &self.presence.now;
+        let rooms = changed.keys().filter_map(|user| self.rooms_of.get(user)).flatten();
+        let rooms: HashSet<_> = rooms.chain(crossed.keys()).collect();
+        let rooms =
+            rooms.into_iter().filter_map(|id| self.rooms.get(id)).filter(|room| room.pushes_presence());
+        let members = rooms.flat_map(|room| self.connected(room).map(|(user, _)| user));
+        let saw = crossed.values().flat_map(HashMap::keys).copied();
+        members.chain(saw).collect::<HashSet<_>>().into_iter().collect()
+    }
+
+    /// What this user is to be told.
+    fn news_for(&self, viewer: UserId) -> Vec<PresenceChange> {
+        let News { changed, crossed } = &self.presence.now;
+        let mut news = Vec::new();
+        for (conversation, saw) in crossed {
+            self.tell_crossing(*conversation, saw, viewer, &mut news);
+        }
+        let mut seen: Vec<UserId> = Vec::new();
+        for room in self.pushing(viewer) {
+            if room.members.len() <= changed.len() {
+                seen.extend(room.members.iter().filter(|user| changed.contains_key(user)));
+            } else {
+                seen.extend(changed.keys().filter(|user| room.members.contains(user)));
+            }
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        for user in seen.into_iter().filter(|user| *user != viewer) {
+            if let Some(online) = self.online.get(&user) {
+                news.push(there(&online.username));
+            } else if let Some(Some((username, at))) = changed.get(&user) {
+                news.push(PresenceChange {
+                    username: username.clone(),
+                    online: false,
+                    last_seen_at: Some(*at),
+                });
+            }
+            // Else they came, and are gone already: the next tick tells it.
+        }
+        news
     }
 
     /// A room began or ceased to push presence: those who saw each other in it lose sight of each other where they
@@ -201,36 +270,32 @@ impl Inner {
     fn tell_crossing(
         &self,
         conversation: ConversationId,
-        saw: &HashSet<UserId>,
-        told: &mut HashMap<UserId, Vec<PresenceChange>>,
+        saw: &HashMap<UserId, Username>,
+        viewer: UserId,
+        news: &mut Vec<PresenceChange>,
     ) {
-        for viewer in saw.iter().filter(|user| self.online.contains_key(user)) {
-            let lost = self.out_of_sight(saw, *viewer);
-            told.entry(*viewer).or_default().extend(lost.into_iter().map(|(_, username)| unseen(username)));
+        if saw.contains_key(&viewer) {
+            let seen = self.in_sight(viewer);
+            let lost = saw.iter().filter(|(user, _)| **user != viewer && !seen.contains(user));
+            news.extend(lost.map(|(_, username)| unseen(username.clone())));
         }
-        let Some(room) = self.rooms.get(&conversation).filter(|room| room.pushes_presence()) else { return };
-        for (viewer, _) in self.connected(room) {
+        if let Some(room) = self.rooms.get(&conversation)
+            && room.pushes_presence()
+            && room.members.contains(&viewer)
+        {
             let others = self.connected(room).filter(|(user, _)| *user != viewer);
-            told.entry(viewer).or_default().extend(others.map(|(_, other)| there(&other.username)));
+            news.extend(others.map(|(_, other)| there(&other.username)));
         }
+    }
+
+    /// The rooms that push presence to this user.
+    fn pushing(&self, user: UserId) -> impl Iterator<Item = &Room> {
+        let rooms = self.rooms_of.get(&user).into_iter().flatten().filter_map(|id| self.rooms.get(id));
+        rooms.filter(|room| room.pushes_presence())
     }
 
     /// The others whose presence is pushed to this user.
     fn in_sight(&self, user: UserId) -> HashSet<UserId> {
-        let rooms = self.rooms_of.get(&user).into_iter().flatten().filter_map(|id| self.rooms.get(id));
-        rooms.filter(|room| room.pushes_presence()).flat_map(|room| room.members.iter().copied()).collect()
-    }
-
-    /// Those who are connected and to whom this user's presence is pushed.
-    fn audience(&self, user: UserId) -> Vec<UserId> {
-        let rooms = self.rooms_of.get(&user).into_iter().flatten().filter_map(|id| self.rooms.get(id));
-        let mut audience: Vec<UserId> = rooms
-            .filter(|room: &&Room| room.pushes_presence())
-            .flat_map(|room| self.connected(room).map(|(member, _)| member))
-            .filter(|member| *member != user)
-            .collect();
-        audience.sort_unstable();
-        audience.dedup();
-        audience
+        self.pushing(user).flat_map(|room| room.members.iter().copied()).collect()
     }
 }

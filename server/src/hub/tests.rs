@@ -102,6 +102,8 @@ enum Step {
     Delete(usize),
     /// What gathered is told.
     Tick,
+    /// What gathered is begun to be told, or one more is told of it.
+    Tell,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -113,6 +115,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..USERS, 0..GROUPS).prop_map(|(who, group)| Step::Leave(who, group)),
         1 => (0..GROUPS).prop_map(Step::Delete),
         3 => Just(Step::Tick),
+        4 => Just(Step::Tell),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -123,6 +126,8 @@ struct World {
     groups: Vec<Group>,
     connections: Vec<(usize, Arc<Client>)>,
     next: u64,
+    /// Who is still to be told, if a tick is under way.
+    recipients: Option<Vec<UserId>>,
 }
 
 struct Group {
@@ -147,7 +152,7 @@ impl World {
         }
         let members = std::array::from_fn(|index| index < FOUNDERS);
         let groups = (0..GROUPS).map(|_| Group { head: 1, members, is_deleted: false }).collect();
-        Self { hub, groups, connections: Vec::new(), next: 1 }
+        Self { hub, groups, connections: Vec::new(), next: 1, recipients: None }
     }
 
     fn publish(&self, change: Change) {
@@ -193,8 +198,20 @@ impl World {
                 self.publish(Change::Deleted { conversation: conversation(at) });
             }
             Step::Tick => {
-                self.hub.tell_presence();
+                self.tell(usize::MAX);
+                self.tell(usize::MAX);
             }
+            Step::Tell => self.tell(1),
+        }
+    }
+
+    /// Goes on with the tick that is under way, or begins one.
+    fn tell(&mut self, at_once: usize) {
+        let mut recipients = self.recipients.take().unwrap_or_else(|| self.hub.begin_tick());
+        if self.hub.tell_some(&mut recipients, at_once) {
+            self.recipients = Some(recipients);
+        } else {
+            self.hub.end_tick();
         }
     }
 
