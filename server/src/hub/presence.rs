@@ -26,10 +26,12 @@ use std::time::Duration;
 /// How long changes gather. Well below the 3 seconds within which an absence must be told.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Changes that are told before the others have their turn: about a millisecond.
+/// What is done before the others have their turn, counted in changes told: about a millisecond.
 const AT_ONCE: usize = 1_000;
 /// As many changes as a frame costs that has none: it is written to a socket.
 const FRAME: usize = 8;
+/// So many look-ups cost as much as a change.
+const LOOK_UPS: usize = 16;
 
 /// Who came or went, and when they went if they did so last.
 type Changed = HashMap<UserId, Option<(Username, i64)>>;
@@ -39,15 +41,55 @@ type Crossed = HashMap<ConversationId, HashMap<UserId, Username>>;
 #[derive(Default)]
 pub(super) struct Presence {
     /// What there is to tell at the next tick.
-    next: News,
+    next: Gathered,
     /// What is being told.
-    now: News,
+    now: Gathered,
 }
 
 #[derive(Default)]
-struct News {
+struct Gathered {
     changed: Changed,
     crossed: Crossed,
+}
+
+/// Who is still to be told.
+pub(super) struct Tick {
+    /// Rooms whose members have to know something.
+    rooms: Vec<ConversationId>,
+    /// Those of them that are to be told next.
+    recipients: Vec<UserId>,
+    /// Who had their turn.
+    told: HashSet<UserId>,
+}
+
+impl Tick {
+    /// Who is next. Whoever comes into a room later was told when they came. `done`: see [`Hub::tell_some`].
+    fn next(&mut self, inner: &Inner, done: &mut usize) -> Option<UserId> {
+        loop {
+            *done += 1;
+            if let Some(recipient) = self.recipients.pop() {
+                if self.told.insert(recipient) {
+                    return Some(recipient);
+                }
+            } else {
+                let room = inner.rooms.get(&self.rooms.pop()?);
+                if let Some(room) = room.filter(|room| room.pushes_presence()) {
+                    self.recipients.extend(inner.connected(room).map(|(user, _)| user));
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.recipients.is_empty() && self.rooms.is_empty()
+    }
+}
+
+/// What somebody is to be told, and how many users were looked up for it.
+#[derive(Default)]
+struct News {
+    changes: Vec<PresenceChange>,
+    looked_up: usize,
 }
 
 impl Presence {
@@ -69,40 +111,42 @@ impl Hub {
         loop {
             self.presence_changed.notified().await;
             tokio::time::sleep(TICK).await;
-            let mut recipients = self.begin_tick();
-            while self.tell_some(&mut recipients, AT_ONCE) {
+            let mut tick = self.begin_tick();
+            while self.tell_some(&mut tick, AT_ONCE) {
                 tokio::task::yield_now().await;
             }
             let seen = self.end_tick();
             if !seen.is_empty() {
-                // When it fails it is logged there, and the next absence tells the time anew.
-                let _ = ask(|reply| store.touch_users(seen, reply)).await;
+                let store = store.clone();
+                // The next tick does not wait for a database that is slow, or away. When it fails it is logged there, and
+                // the next absence tells the time anew.
+                tokio::spawn(async move { ask(|reply| store.touch_users(seen, reply)).await });
             }
         }
     }
 
-    /// Begins to tell what gathered. Returns who may have to know.
-    pub(super) fn begin_tick(&self) -> Vec<UserId> {
+    /// Begins to tell what gathered.
+    pub(super) fn begin_tick(&self) -> Tick {
         let mut inner = self.lock();
         inner.presence.now = std::mem::take(&mut inner.presence.next);
         inner.concerned()
     }
 
-    /// Tells the last of the recipients, and as many before them as it takes for so many changes. False: all
-    /// have been told.
-    pub(super) fn tell_some(&self, recipients: &mut Vec<UserId>, at_once: usize) -> bool {
+    /// Goes on with it, for as long as it takes to tell so many changes. False: all have been told.
+    pub(super) fn tell_some(&self, tick: &mut Tick, at_once: usize) -> bool {
         let inner = self.lock();
-        let (mut told, mut touched) = (0, Vec::new());
-        while told < at_once
-            && let Some(recipient) = recipients.pop()
+        let (mut done, mut touched) = (0, Vec::new());
+        while done < at_once
+            && let Some(recipient) = tick.next(&inner, &mut done)
         {
-            let changes = inner.news_for(recipient);
-            told += FRAME + changes.len();
+            let News { changes, looked_up } = inner.news_for(recipient);
+            done += changes.len() + looked_up / LOOK_UPS;
             if changes.is_empty() {
                 continue;
             }
             let frame = self.presence_frame(changes);
             for connection in inner.connections_of(recipient) {
+                done += FRAME;
                 if connection.push(&frame) {
                     touched.push(connection.clone());
                 }
@@ -111,12 +155,12 @@ impl Hub {
         drop(inner);
         Counters::add(&self.counters.deliveries, touched.len());
         touched.iter().for_each(|connection| connection.flush());
-        !recipients.is_empty()
+        !tick.is_over()
     }
 
     /// All have been told. Returns who went, and when.
     pub(super) fn end_tick(&self) -> Vec<(UserId, i64)> {
-        let News { changed, .. } = std::mem::take(&mut self.lock().presence.now);
+        let Gathered { changed, .. } = std::mem::take(&mut self.lock().presence.now);
         changed.into_iter().filter_map(|(user, gone)| gone.map(|(_, at)| (user, at))).collect()
     }
 
@@ -207,7 +251,7 @@ impl Inner {
     fn told_name(&self, user: UserId) -> Option<Username> {
         let Presence { next, now } = &self.presence;
         let online = self.online.get(&user).map(|online| &online.username);
-        let just_gone = |news: &'_ News| Some(news.changed.get(&user)?.as_ref()?.0.clone());
+        let just_gone = |gathered: &Gathered| Some(gathered.changed.get(&user)?.as_ref()?.0.clone());
         online.cloned().or_else(|| just_gone(next)).or_else(|| just_gone(now))
     }
 
@@ -221,27 +265,27 @@ impl Inner {
         others.filter_map(|member| self.told_name(*member).map(|name| (*member, name))).collect()
     }
 
-    /// Those who are connected and whom the news may concern.
-    fn concerned(&self) -> Vec<UserId> {
-        let News { changed, crossed } = &self.presence.now;
-        let rooms = changed.keys().filter_map(|user| self.rooms_of.get(user)).flatten();
-        let rooms: HashSet<_> = rooms.chain(crossed.keys()).collect();
-        let rooms =
-            rooms.into_iter().filter_map(|id| self.rooms.get(id)).filter(|room| room.pushes_presence());
-        let members = rooms.flat_map(|room| self.connected(room).map(|(user, _)| user));
-        let saw = crossed.values().flat_map(HashMap::keys).copied();
-        members.chain(saw).collect::<HashSet<_>>().into_iter().collect()
+    /// Whom what gathered may concern.
+    fn concerned(&self) -> Tick {
+        let Gathered { changed, crossed } = &self.presence.now;
+        let rooms = changed.keys().filter_map(|user| self.rooms_of.get(user)).flatten().chain(crossed.keys());
+        let rooms: HashSet<ConversationId> = rooms.copied().collect();
+        let saw: HashSet<UserId> = crossed.values().flat_map(HashMap::keys).copied().collect();
+        Tick {
+            rooms: rooms.into_iter().collect(),
+            recipients: saw.into_iter().filter(|user| self.online.contains_key(user)).collect(),
+            told: HashSet::new(),
+        }
     }
 
     /// What this user is to be told.
-    fn news_for(&self, viewer: UserId) -> Vec<PresenceChange> {
-        let News { changed, crossed } = &self.presence.now;
-        let mut news = Vec::new();
-        for (conversation, saw) in crossed {
-            self.tell_crossing(*conversation, saw, viewer, &mut news);
-        }
+    fn news_for(&self, viewer: UserId) -> News {
+        let Gathered { changed, crossed } = &self.presence.now;
+        let mut news = News::default();
+        self.tell_crossings(crossed, viewer, &mut news);
         let mut seen: Vec<UserId> = Vec::new();
         for room in self.pushing(viewer) {
+            news.looked_up += room.members.len().min(changed.len());
             if room.members.len() <= changed.len() {
                 seen.extend(room.members.iter().filter(|user| changed.contains_key(user)));
             } else {
@@ -252,39 +296,33 @@ impl Inner {
         seen.dedup();
         for user in seen.into_iter().filter(|user| *user != viewer) {
             if let Some(online) = self.online.get(&user) {
-                news.push(there(&online.username));
+                news.changes.push(there(&online.username));
             } else if let Some(Some((username, at))) = changed.get(&user) {
-                news.push(PresenceChange {
-                    username: username.clone(),
-                    online: false,
-                    last_seen_at: Some(*at),
-                });
+                let username = username.clone();
+                news.changes.push(PresenceChange { username, online: false, last_seen_at: Some(*at) });
             }
             // Else they came, and are gone already: the next tick tells it.
         }
         news
     }
 
-    /// A room began or ceased to push presence: those who saw each other in it lose sight of each other where they
-    /// do, and if it pushes now, its members learn who is there.
-    fn tell_crossing(
-        &self,
-        conversation: ConversationId,
-        saw: &HashMap<UserId, Username>,
-        viewer: UserId,
-        news: &mut Vec<PresenceChange>,
-    ) {
-        if saw.contains_key(&viewer) {
+    /// Rooms began or ceased to push presence: those who saw each other there lose sight of each other where they do,
+    /// and where it is pushed now, the members learn who is there.
+    fn tell_crossings(&self, crossed: &Crossed, viewer: UserId, news: &mut News) {
+        let saw: Vec<_> = crossed.values().filter(|saw| saw.contains_key(&viewer)).collect();
+        if !saw.is_empty() {
             let seen = self.in_sight(viewer);
-            let lost = saw.iter().filter(|(user, _)| **user != viewer && !seen.contains(user));
-            news.extend(lost.map(|(_, username)| unseen(username.clone())));
+            news.looked_up += seen.len();
+            for saw in saw {
+                news.looked_up += saw.len();
+                let lost = saw.iter().filter(|(user, _)| **user != viewer && !seen.contains(user));
+                news.changes.extend(lost.map(|(_, username)| unseen(username.clone())));
+            }
         }
-        if let Some(room) = self.rooms.get(&conversation)
-            && room.pushes_presence()
-            && room.members.contains(&viewer)
-        {
+        let rooms = crossed.keys().filter_map(|id| self.rooms.get(id));
+        for room in rooms.filter(|room| room.pushes_presence() && room.members.contains(&viewer)) {
             let others = self.connected(room).filter(|(user, _)| *user != viewer);
-            news.extend(others.map(|(_, other)| there(&other.username)));
+            news.changes.extend(others.map(|(_, other)| there(&other.username)));
         }
     }
 

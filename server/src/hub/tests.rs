@@ -1,5 +1,6 @@
 //! In whatever order people come, go, look, join and leave, everybody ends up knowing who is there.
 
+use super::presence::Tick;
 use super::*;
 use crate::store::Change;
 use bytes::Bytes;
@@ -126,8 +127,8 @@ struct World {
     groups: Vec<Group>,
     connections: Vec<(usize, Arc<Client>)>,
     next: u64,
-    /// Who is still to be told, if a tick is under way.
-    recipients: Option<Vec<UserId>>,
+    /// Of the tick that is under way, if one is.
+    tick: Option<Tick>,
 }
 
 struct Group {
@@ -152,7 +153,7 @@ impl World {
         }
         let members = std::array::from_fn(|index| index < FOUNDERS);
         let groups = (0..GROUPS).map(|_| Group { head: 1, members, is_deleted: false }).collect();
-        Self { hub, groups, connections: Vec::new(), next: 1, recipients: None }
+        Self { hub, groups, connections: Vec::new(), next: 1, tick: None }
     }
 
     fn publish(&self, change: Change) {
@@ -207,9 +208,9 @@ impl World {
 
     /// Goes on with the tick that is under way, or begins one.
     fn tell(&mut self, at_once: usize) {
-        let mut recipients = self.recipients.take().unwrap_or_else(|| self.hub.begin_tick());
-        if self.hub.tell_some(&mut recipients, at_once) {
-            self.recipients = Some(recipients);
+        let mut tick = self.tick.take().unwrap_or_else(|| self.hub.begin_tick());
+        if self.hub.tell_some(&mut tick, at_once) {
+            self.tick = Some(tick);
         } else {
             self.hub.end_tick();
         }
