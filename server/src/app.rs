@@ -14,7 +14,7 @@ use crate::auth::password::Passwords;
 use crate::auth::throttle::Throttle;
 use crate::chat::{Chat, ChatOptions};
 use crate::config::{Config, Database};
-use crate::durable::keep_name;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{Api, Origins, routes};
 use crate::hub::{Hub, Publisher};
 use crate::listener::{
@@ -29,10 +29,8 @@ use crate::store::{NobodyListens, Sink, Store, StoreError, ask};
 use crate::ws::{SessionOptions, encode};
 use chat_shared::close::CloseCode;
 use hyper_util::service::TowerToHyperService;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -49,19 +47,9 @@ const PURGE_PAUSE: Duration = Duration::from_secs(60);
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The directory cannot be made or used.
-    #[error("cannot use the data directory {path}: {source}. Choose another one with --data-dir.")]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another server has it.
-    #[error(
-        "the data directory {0} is in use by another chat-server. Stop that one, or choose another directory with --data-dir."
-    )]
-    Locked(PathBuf),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     /// The secret cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -96,57 +84,13 @@ impl StartError {
     /// address is in use; else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Locked(_) | Self::Open(sqlite::OpenError::Newer { .. }) => 3,
+            Self::DataDir(DataDirError::Locked(_)) | Self::Open(sqlite::OpenError::Newer { .. }) => 3,
             #[cfg(feature = "postgres")]
             Self::OpenPostgres(postgres::OpenError::InUse | postgres::OpenError::Newer { .. }) => 3,
             Self::Bind(BindError::InUse { .. }) => 4,
             _ => 1,
         }
     }
-}
-
-/// The data directory, held for as long as this lives.
-pub struct DataDir {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl DataDir {
-    /// Makes the directory if it is not there, and takes its lock.
-    pub fn open(path: &Path) -> Result<Self, StartError> {
-        let at = |source| StartError::DataDir { path: path.to_owned(), source };
-        make_directory(path).map_err(at)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path.join("lock"))
-            .map_err(at)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StartError::Locked(path.to_owned())),
-            Err(TryLockError::Error(source)) => Err(at(source)),
-        }
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Makes a directory, and those above it that are not there, for their owner alone and to stay.
-fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_directory(parent)?;
-    }
-    // Recursive: one that another server has just made is as good.
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    keep_name(path)
 }
 
 fn threads() -> usize {

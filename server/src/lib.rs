@@ -8,6 +8,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod durable;
 pub mod error;
 pub mod http;

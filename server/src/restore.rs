@@ -1,6 +1,6 @@
 //! Putting a backup in the place of the database, while no server runs.
 
-use crate::app::DataDir;
+use crate::data_dir::DataDir;
 use crate::durable::keep_name;
 use crate::store::sqlite::{OpenError, is_initialised, new_epoch, restoring};
 use std::fs::{self, File, OpenOptions};

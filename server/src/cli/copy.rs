@@ -1,7 +1,6 @@
 //! `copy`: everything from one database into another.
 
 use super::output::{FAILURE, USAGE, fail, say};
-use crate::app::DataDir;
 use crate::config::{Config, Database};
 use crate::store::copy::{Copied, CopyError, End, copy};
 use clap::{Arg, ArgMatches, Command};
@@ -31,7 +30,7 @@ pub(super) fn run(config: &Config, matches: &ArgMatches) -> u8 {
         (Ok(from), Ok(to)) => (from, to),
         (Err(problem), _) | (_, Err(problem)) => return fail(&problem, USAGE),
     };
-    let _held = match DataDir::open(&config.data_dir) {
+    let _held = match super::hold(config) {
         Ok(held) => held,
         Err(error) => return fail(&error.to_string(), error.exit_code()),
     };

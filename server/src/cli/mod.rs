@@ -5,9 +5,10 @@ mod copy;
 mod output;
 
 use crate::admin::{self, Command as Request};
-use crate::app::{DataDir, Server, StartError, new_epoch, offline};
+use crate::app::{Server, StartError, new_epoch, offline};
 use crate::clock::now_ms;
 use crate::config::{self, Config, Loaded, Values};
+use crate::data_dir::DataDir;
 use crate::listener::{Drain, Inherited};
 use crate::logging;
 use crate::restore::restore;
@@ -261,6 +262,11 @@ fn signals(stop: crate::listener::DrainHandle, tls: Option<crate::listener::TlsR
     Ok(())
 }
 
+/// The data directory, for as long as a command works in it.
+fn hold(config: &Config) -> Result<DataDir, StartError> {
+    Ok(DataDir::open(&config.data_dir)?)
+}
+
 fn do_restore(config: &Config, file: &Path) -> u8 {
     let Some(database) = config.database.file() else {
         return fail(
@@ -268,10 +274,9 @@ fn do_restore(config: &Config, file: &Path) -> u8 {
             FAILURE,
         );
     };
-    let done =
-        DataDir::open(&config.data_dir).map_err(|error| (error.exit_code(), error.to_string())).and_then(
-            |held| restore(&held, database, file, now_ms()).map_err(|error| (FAILURE, error.to_string())),
-        );
+    let done = hold(config).map_err(|error| (error.exit_code(), error.to_string())).and_then(|held| {
+        restore(&held, database, file, now_ms()).map_err(|error| (FAILURE, error.to_string()))
+    });
     match done {
         Ok(None) => say(&format!("Restored {}.\n", file.display())),
         Ok(Some(old)) => {
@@ -282,7 +287,7 @@ fn do_restore(config: &Config, file: &Path) -> u8 {
 }
 
 fn do_new_epoch(config: &Config) -> u8 {
-    match DataDir::open(&config.data_dir).and_then(|held| new_epoch(config, &held)) {
+    match hold(config).and_then(|held| new_epoch(config, &held)) {
         Ok(epoch) => say(&format!("The database has a new epoch, {epoch}.\n")),
         Err(error) => fail(&error.to_string(), error.exit_code()),
     }
@@ -362,7 +367,7 @@ async fn ask_server(config: &Config, request: Request, json: bool) -> u8 {
 }
 
 async fn run_offline(config: &Config, request: Request) -> Result<Result<Value, String>, StartError> {
-    let held = DataDir::open(&config.data_dir)?;
+    let held = hold(config)?;
     let chat = offline(config, &held).await?;
     let answer = admin::execute(&chat, request).await.map_err(|error| error.detail);
     chat.store().close().await;
