@@ -275,17 +275,16 @@ impl Hub {
         let mut others: Vec<_> = inner
             .connected(room)
             .filter(|(member, _)| *member != user)
-            .flat_map(|(_, online)| online.connections.iter().cloned())
+            .flat_map(|(_, online)| &online.connections)
             .collect();
         if planted(Bug::TypingLeaks) {
-            others = inner.online.values().flat_map(|online| online.connections.iter().cloned()).collect();
+            others = inner.online.values().flat_map(|online| &online.connections).collect();
         }
+        // Queued before anybody can leave, and be told so.
+        others.retain(|connection| connection.push(&frame));
+        let touched: Vec<_> = others.into_iter().cloned().collect();
         drop(inner);
-        for connection in others {
-            if connection.push(&frame) {
-                connection.flush();
-            }
-        }
+        touched.iter().for_each(|connection| connection.flush());
         true
     }
 

@@ -1,5 +1,7 @@
 //! In whatever order people come, go, look, join and leave, everybody ends up knowing who is there.
 
+mod told;
+
 use super::presence::Tick;
 use super::*;
 use crate::store::Change;
@@ -7,7 +9,6 @@ use bytes::Bytes;
 use chat_shared::SessionId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// The users, each in a place of its own.
@@ -296,37 +297,6 @@ fn whoever_comes_back_into_sight_was_seen_to_go() {
     // Gone while out of sight, and gone but not told yet when they left.
     run(&[&begin[..], &leave_both, &[Step::Go(0), Step::Tick], &join].concat());
     run(&[&begin[..], &[Step::Tick, Step::Go(0)], &leave_both, &[Step::Tick], &join].concat());
-}
-
-thread_local! {
-    /// Frames that the next test's hub has encoded.
-    static ENCODED: Cell<usize> = const { Cell::new(0) };
-}
-
-#[test]
-fn check_55_a_message_to_ten_thousand_members_is_encoded_once() {
-    const MEMBERS: usize = 10_000;
-    let encode = |frame: &_| {
-        ENCODED.set(ENCODED.get() + 1);
-        Bytes::from(serde_json::to_vec(frame).unwrap())
-    };
-    let hub = Hub::new(encode, 1);
-    hub.lock().set_room(RoomState {
-        conversation: conversation(0),
-        head_rev: Rev::new(1).unwrap(),
-        direct: false,
-        wrote: Vec::new(),
-        members: (0..MEMBERS).map(user).collect(),
-    });
-    let clients: Vec<_> = (0..MEMBERS).map(|index| Client::new(index as u64)).collect();
-    for (index, client) in clients.iter().enumerate() {
-        hub.register(user(index), &username(index), client.clone()).unwrap();
-    }
-    let Change::Message { message, .. } = notice(0, 0, 2, false) else { panic!("a notice is a message") };
-    let change = Change::Message { message, joined: Vec::new(), left: Vec::new() };
-    assert!(hub.publish(change, &mut Vec::new()).is_ok());
-    assert_eq!(ENCODED.get(), 1);
-    assert!(clients.iter().all(|client| client.view.lock().unwrap().held.len() == 1));
 }
 
 #[test]
