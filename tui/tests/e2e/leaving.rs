@@ -98,10 +98,6 @@ fn every_end_gives_the_terminal_back() {
     }
 }
 
-fn is_online(raw: &[u8]) -> bool {
-    String::from_utf8_lossy(raw).contains("● online")
-}
-
 #[test]
 fn check_74_a_signal_at_any_point_gives_the_terminal_back() {
     /// At so many points of what it writes until it is online.
@@ -117,7 +113,7 @@ fn check_74_a_signal_at_any_point_gives_the_terminal_back() {
         let at = 1 + whole * point / POINTS;
         let terminal = start_below_a_shell(home.path());
         // It may write less, where more comes at once.
-        terminal.wait_raw("so much is written", |raw| raw.len() >= at || is_online(raw));
+        terminal.wait_written(at, "● online");
         kill_process(client_of(home.path()), signal).unwrap();
         terminal.wait_for("the end");
         let screen = terminal.screen();

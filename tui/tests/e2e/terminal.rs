@@ -259,6 +259,16 @@ impl Terminal {
         self
     }
 
+    /// Waits until so many bytes are written, or the screen shows this text: what is drawn over something like it is
+    /// written in parts only.
+    pub(crate) fn wait_written(&self, bytes: usize, or_shown: &str) -> &Self {
+        let what = format!("{bytes} bytes, or {or_shown:?}");
+        drop(self.wait(&what, |state| {
+            state.raw.len() >= bytes || state.parser.screen().contents().contains(or_shown)
+        }));
+        self
+    }
+
     /// How many bytes were written so far.
     pub(crate) fn raw_len(&self) -> usize {
         self.shared.state().raw.len()
