@@ -78,7 +78,10 @@ fn count() -> BTreeMap<String, f64> {
     }
     for what in ["instructions", "allocations"] {
         let of = |name: &str| counts[&format!("{name}: {what}")];
-        counts.insert(format!("delivery: {what}"), (of("publish-101") - of("publish-1")) / 100.0);
+        let delivery = |one: &str, more: &str| (of(more) - of(one)) / 100.0;
+        let (alone, in_a_piece) = (delivery("publish-1", "publish-101"), delivery("piece-1", "piece-101"));
+        counts.insert(format!("delivery: {what}"), alone);
+        counts.insert(format!("delivery in a piece: {what}"), in_a_piece);
     }
     let (few, many) = (traced::calls(traced::FEW), traced::calls(traced::MANY));
     for (kind, calls) in many {

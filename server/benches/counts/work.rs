@@ -23,6 +23,8 @@ use std::time::Instant;
 const BODY: usize = 196;
 /// Batches that the publisher lets wait.
 const BATCHES: u32 = 4;
+/// Messages of one conversation in a row.
+const PIECE: u32 = 20;
 
 /// A part of the way, and how many messages go it: few, and many. What is the same for both drops out.
 pub(crate) struct Work {
@@ -47,14 +49,28 @@ pub(crate) const WORKS: &[Work] = &[
         title: "a message is published to one connection",
         few: 400,
         many: 4_400,
-        run: |messages| publish(1, messages),
+        run: |messages| publish(1, 1, messages),
     },
     Work {
         name: "publish-101",
         title: "a message is published to 101 connections",
         few: 400,
         many: 4_400,
-        run: |messages| publish(101, messages),
+        run: |messages| publish(101, 1, messages),
+    },
+    Work {
+        name: "piece-1",
+        title: "a message is published to one connection, 20 in a piece",
+        few: 400,
+        many: 4_400,
+        run: |messages| publish(1, PIECE, messages),
+    },
+    Work {
+        name: "piece-101",
+        title: "a message is published to 101 connections, 20 in a piece",
+        few: 400,
+        many: 4_400,
+        run: |messages| publish(101, PIECE, messages),
     },
     Work {
         name: "send-1",
@@ -175,8 +191,9 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-/// Publishes so many messages of a group of so many, who are all connected.
-fn publish(members: usize, messages: u32) {
+/// Publishes so many messages of two groups of so many, who are all connected: as many `together` to the one, then to the
+/// other.
+fn publish(members: usize, together: u32, messages: u32) {
     let runtime = runtime();
     let world = runtime.block_on(World::new(members));
     let hub = Arc::new(Hub::new(encode, 1));
@@ -187,11 +204,12 @@ fn publish(members: usize, messages: u32) {
         hub.register(*user, &user_name(number), ear).unwrap();
     }
     let (mut queue, publisher) = Publisher::channel();
-    let mut seq = runtime.block_on(world.head());
+    let mut heads = runtime.block_on(world.heads());
     for _ in 0..BATCHES {
-        let batch = (0..messages / BATCHES).map(|_| {
-            seq = seq.as_rev().next().as_seq();
-            let message = Box::new(message(world.group, seq, world.users[0]));
+        let batch = (0..messages / BATCHES).map(|number| {
+            let (group, head) = &mut heads[(number / together % 2) as usize];
+            *head = head.as_rev().next().as_seq();
+            let message = Box::new(message(*group, *head, world.users[0]));
             let change = Change::Message { message, joined: Vec::new(), left: Vec::new() };
             Completion { changes: vec![change], finish: Box::new(|| ()) }
         });
@@ -201,11 +219,11 @@ fn publish(members: usize, messages: u32) {
     runtime.block_on(publisher.run(hub, world.store));
 }
 
-/// A database with a group of so many.
+/// A database with two groups of so many.
 struct World {
     store: Arc<SqliteStore>,
     users: Vec<UserId>,
-    group: ConversationId,
+    groups: [ConversationId; 2],
     feed: Arc<Feed>,
     done: Receiver<()>,
     _dir: tempfile::TempDir,
@@ -231,22 +249,29 @@ impl World {
             };
             users.push(ask(|reply| store.create_user(new, reply)).await.unwrap().id);
         }
-        let new = NewGroup {
-            actor: Actor::User(users[0]),
-            name: "group".parse().unwrap(),
-            topic: "".parse().unwrap(),
-            visibility: Visibility::Public,
-            now: 1,
+        let to = &*store;
+        let founded = |name: &str| {
+            let new = NewGroup {
+                actor: Actor::User(users[0]),
+                name: name.parse().unwrap(),
+                topic: "".parse().unwrap(),
+                visibility: Visibility::Public,
+                now: 1,
+            };
+            ask(move |reply| to.create_group(new, reply))
         };
-        let group = ask(|reply| store.create_group(new, reply)).await.unwrap().id;
-        for user in &users[1..] {
-            ask(|reply| store.join_group(*user, group, 1, reply)).await.unwrap();
+        let groups = [founded("one").await.unwrap().id, founded("other").await.unwrap().id];
+        for group in groups {
+            for user in &users[1..] {
+                ask(|reply| store.join_group(*user, group, 1, reply)).await.unwrap();
+            }
         }
-        Self { store, users, group, feed, done, _dir: dir }
+        Self { store, users, groups, feed, done, _dir: dir }
     }
 
-    async fn head(&self) -> Seq {
-        self.store.rooms().await.unwrap()[0].head_rev.as_seq()
+    async fn heads(&self) -> Vec<(ConversationId, Seq)> {
+        let rooms = self.store.rooms().await.unwrap();
+        rooms.into_iter().map(|room| (room.conversation, room.head_rev.as_seq())).collect()
     }
 }
 
@@ -309,7 +334,7 @@ fn send(size: u32, messages: u32) {
     let world = runtime.block_on(World::new(1));
     world.feed.left.store(messages.into(), Ordering::Relaxed);
     world.feed.size.get_or_init(|| size);
-    world.feed.from.get_or_init(|| (world.store.clone(), world.users[0], world.group));
+    world.feed.from.get_or_init(|| (world.store.clone(), world.users[0], world.groups[0]));
     // Any commit sets it going.
     runtime.block_on(ask(|reply| world.store.touch_users(Vec::new(), reply))).unwrap();
     world.done.recv().unwrap();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// Makes the finished bytes of a frame, header included: once, for all who get it.
 pub type Encoder = fn(&ServerFrame) -> Bytes;
 
-/// A finished frame, and what may become of it when its reader is slow.
+/// Finished bytes, and what may become of them when their reader is slow: a frame, or several that follow each other in a
+/// conversation.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// As they go to the socket.

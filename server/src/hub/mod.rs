@@ -14,6 +14,7 @@
 mod frame;
 mod presence;
 mod publish;
+mod run;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@
 //!
 //! One task does it. It first queues the frames of a whole batch, calls the replies (whose answers
 //! go into the same queues), and only then writes: several frames to one connection are one write.
+//!
+//! Messages that follow each other in one conversation go as one piece ([`Run`]).
 
+use super::run::{Piece, Run};
 use super::{Connection, Counters, Frame, FrameKind, Hub, Inner, Room};
 use crate::planted::{Bug, planted};
 use crate::store::{Change, Completion, Sink, Store};
@@ -41,14 +44,20 @@ impl Publisher {
     pub async fn run(mut self, hub: Arc<Hub>, store: Arc<dyn Store>) {
         let mut touched: Vec<Arc<dyn Connection>> = Vec::new();
         while let Some(batch) = self.0.recv().await {
-            for Completion { changes, finish } in batch {
-                for change in changes {
-                    if let Err(hole) = hub.publish(change, &mut touched) {
-                        hub.fill(&*store, hole, &mut touched).await;
+            let mut run = Run::default();
+            for completion in batch {
+                if let Some(completion) = run.take(completion) {
+                    std::mem::take(&mut run).publish(&hub, &*store, &mut touched).await;
+                    let Some(Completion { changes, finish }) = run.take(completion) else { continue };
+                    for change in changes {
+                        if let Err(hole) = hub.publish(change, &mut touched) {
+                            hub.fill(&*store, hole, &mut touched).await;
+                        }
                     }
+                    finish();
                 }
-                finish();
             }
+            run.publish(&hub, &*store, &mut touched).await;
             touched.drain(..).for_each(|connection| connection.flush());
         }
     }
@@ -117,7 +126,7 @@ impl Hub {
         Ok(())
     }
 
-    fn publish_message(
+    pub(super) fn publish_message(
         &self,
         inner: &mut Inner,
         message: Message,
@@ -170,18 +179,9 @@ impl Hub {
             room.wrote.push(message.sender.id);
             news.push(message.sender.id);
         }
-        let frame = self.message_frame(message);
-        if let Some(room) = inner.rooms.get(&conversation) {
-            for (user, online) in inner.connected(room) {
-                if planted(Bug::EventDropped) && (rev.get() + user.get()) % 7 == 0 {
-                    continue;
-                }
-                self.tell(&online.connections, &frame, touched);
-                if planted(Bug::EventTwice) && (rev.get() + user.get()) % 7 == 0 {
-                    self.tell(&online.connections, &frame, touched);
-                }
-            }
-        }
+        let mut piece = Piece::default();
+        piece.add(conversation, rev, self.message_frame(message));
+        self.tell_piece(inner, piece, touched);
         for user in news {
             for (recipient, frame) in self.greet(inner, conversation, user) {
                 self.tell(inner.connections_of(recipient), &frame, touched);
@@ -191,7 +191,7 @@ impl Hub {
     }
 
     /// Reads what is missing and publishes it in place of what could not be.
-    async fn fill(&self, store: &dyn Store, hole: Hole, touched: &mut Vec<Arc<dyn Connection>>) {
+    pub(super) async fn fill(&self, store: &dyn Store, hole: Hole, touched: &mut Vec<Arc<dyn Connection>>) {
         let Hole { conversation, since } = hole;
         Counters::add(&self.counters.holes, 1);
         tracing::error!(%conversation, %since, "a change came out of order; reading what is missing");
@@ -229,7 +229,7 @@ impl Hub {
         }
     }
 
-    fn message_frame(&self, message: Message) -> Frame {
+    pub(super) fn message_frame(&self, message: Message) -> Frame {
         let conversation = message.conversation_id;
         self.frame(
             FrameKind::Event(conversation),
@@ -264,18 +264,27 @@ impl Hub {
         self.tell(connections, &frame, touched);
     }
 
-    fn tell(
+    pub(super) fn tell(
         &self,
         connections: &[Arc<dyn Connection>],
         frame: &Frame,
         touched: &mut Vec<Arc<dyn Connection>>,
     ) {
-        for connection in connections {
-            if connection.push(frame) {
-                touched.push(connection.clone());
-            }
-        }
+        queue(connections, frame, touched);
         Counters::add(&self.counters.deliveries, connections.len());
+    }
+}
+
+/// Queues a frame, and notes who has something to write now.
+pub(super) fn queue(
+    connections: &[Arc<dyn Connection>],
+    frame: &Frame,
+    touched: &mut Vec<Arc<dyn Connection>>,
+) {
+    for connection in connections {
+        if connection.push(frame) {
+            touched.push(connection.clone());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! In whatever order people come, go, look, join and leave, everybody ends up knowing who is there.
 
+mod pieces;
 mod told;
 
 use super::presence::Tick;
