@@ -25,9 +25,10 @@ use crate::planted::{Bug, planted};
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, Opening, SqliteStore};
-use crate::store::{NobodyListens, Sink, Store, StoreError, ask};
+use crate::store::{NobodyListens, Opener, Sink, Store, StoreError, ask};
 use crate::ws::{SessionOptions, encode};
 use chat_shared::close::CloseCode;
+use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ const COME_BACK_MS: u64 = 10_000;
 /// How often deleted groups are looked for.
 const PURGE_PAUSE: Duration = Duration::from_secs(60);
 
-/// Why the server did not start. Each says what to do.
+/// Why the server did not start, or could not go on. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data directory cannot be used.
@@ -63,6 +64,9 @@ pub enum StartError {
     /// It was opened and then did not answer.
     #[error("the database does not answer: {0}")]
     Store(#[from] StoreError),
+    /// While it was served it turned out to be another one.
+    #[error("the database is not the one that was served until now. Start the server again: it reads everything anew.")]
+    Replaced,
     /// The address cannot be used.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -97,15 +101,16 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// Opens the database, whichever it is.
-fn open(config: &Config, sink: impl Sink) -> Result<Arc<dyn Store>, StartError> {
+/// Opens the database, whichever it is. A file of our own is there or not: nobody waits for it.
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "for PostgreSQL only"))]
+fn open(config: &Config, opener: Opener, sink: impl Sink) -> Result<Arc<dyn Store>, StartError> {
     Ok(match &config.database {
         Database::Sqlite(path) => {
             let opening = Opening { path: path.clone(), reserve: config.disk_reserve };
             Arc::new(SqliteStore::open(&opening, sink)?)
         }
         #[cfg(feature = "postgres")]
-        Database::Postgres(address) => Arc::new(PostgresStore::open(address, sink)?),
+        Database::Postgres(address) => Arc::new(PostgresStore::open(address, opener, sink)?),
     })
 }
 
@@ -133,7 +138,7 @@ fn chat_options(config: &Config) -> ChatOptions {
 /// The chat without any listener, for the operator's commands while no server runs.
 pub async fn offline(config: &Config, data: &DataDir) -> Result<Arc<Chat>, StartError> {
     let keys = Keys::load(&data.path().join("secret"))?;
-    let store = open(config, NobodyListens)?;
+    let store = open(config, Opener::Command, NobodyListens)?;
     let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
     let passwords = Passwords::new(config.pbkdf2_iterations, threads());
     Ok(Arc::new(Chat::new(store, hub, passwords, &keys, Throttle::new(false), chat_options(config), None)))
@@ -167,7 +172,7 @@ impl Server {
         let metrics = config.metrics_listen.map(bind).transpose()?;
         let keys = Keys::load(&data.path().join("secret"))?;
         let (queue, publisher) = Publisher::channel();
-        let store = open(&config, queue)?;
+        let store = open(&config, Opener::Server, queue)?;
         let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
         hub.load(&*store).await?;
         let is_new = store.is_new().await?;
@@ -225,6 +230,7 @@ impl Server {
     /// Serves until the drain, and then stops in order.
     pub async fn serve(self, drain: Drain) -> Result<(), StartError> {
         let Self { config, data, chat, store, hub, publisher, tls, listener, metrics, .. } = self;
+        let (stop, stopping) = Drain::new();
         let publishing = tokio::spawn(publisher.run(hub.clone(), store.clone()));
         let now = chat.now();
         ask(|reply| store.ensure_default_groups(config.default_groups.clone(), now, reply)).await?;
@@ -251,18 +257,22 @@ impl Server {
         };
         let origins =
             Origins { public_url: config.public_url.clone(), allowed: config.allowed_origins.clone() };
-        let api = Api { chat: chat.clone(), origins: Arc::new(origins), drain: drain.clone() };
+        let api = Api { chat: chat.clone(), origins: Arc::new(origins), drain: stopping.clone() };
         let service = TowerToHyperService::new(warp::service(routes(&api)));
-        let serving = tokio::spawn(serve_http(listener, service, options, drain.clone()));
+        let serving = tokio::spawn(serve_http(listener, service, options, stopping.clone()));
         let reporting = metrics.map(|listener| {
             let service =
                 TowerToHyperService::new(warp::service(metrics::routes(chat.clone(), sockets.clone())));
-            tokio::spawn(serve_http(listener, service, ListenerOptions::default(), drain.clone()))
+            tokio::spawn(serve_http(listener, service, ListenerOptions::default(), stopping.clone()))
         });
         drop(api);
 
-        drain.started().await;
+        let is_replaced = tokio::select! {
+            () = drain.started() => false,
+            () = store.replaced() => true,
+        };
         tracing::info!("stopping");
+        stop.start();
         chat.drain();
         // Behind everything that was queued before: when it is answered, so is all of that.
         let barrier = ask(|reply| store.touch_users(Vec::new(), reply));
@@ -285,11 +295,13 @@ impl Server {
         }
         store.close().await;
         let _ = publishing.await;
+        // It may have been found out by one of the last writes.
+        let is_replaced = is_replaced || store.replaced().now_or_never().is_some();
         if let Err(error) = std::fs::remove_file(&socket) {
             tracing::debug!(%error, "could not remove the operator's socket");
         }
         tracing::info!("stopped");
-        Ok(())
+        if is_replaced { Err(StartError::Replaced) } else { Ok(()) }
     }
 }
 

@@ -27,8 +27,8 @@ impl Sink for Heard {
 }
 
 impl Heard {
-    /// The messages of a conversation as they were told, which must come with every rev, in order.
-    pub(crate) fn check_revs(&self, conversation: ConversationId, head: Rev) {
+    /// The messages of a conversation as they were told: their revs.
+    pub(crate) fn revs(&self, conversation: ConversationId) -> Vec<i64> {
         let heard = self.0.lock().unwrap();
         let revs = heard.iter().filter_map(|change| match change {
             Change::Message { message, .. } if message.conversation_id == conversation => {
@@ -36,7 +36,12 @@ impl Heard {
             }
             _ => None,
         });
-        assert_eq!(revs.collect::<Vec<_>>(), (1..=head.get()).collect::<Vec<_>>());
+        revs.collect()
+    }
+
+    /// They must come with every rev, in order.
+    pub(crate) fn check_revs(&self, conversation: ConversationId, head: Rev) {
+        assert_eq!(self.revs(conversation), (1..=head.get()).collect::<Vec<_>>());
     }
 }
 

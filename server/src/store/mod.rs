@@ -55,6 +55,15 @@ pub trait Sink: Send + 'static {
     fn committed(&mut self, batch: Vec<Completion>);
 }
 
+/// Who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opener {
+    /// A server, which starts when its machine does, and waits for a database that does so too.
+    Server,
+    /// A command, whose user sees at once what is wrong.
+    Command,
+}
+
 /// A sink for programs that publish to nobody.
 pub struct NobodyListens;
 
@@ -220,6 +229,11 @@ pub trait Store: Send + Sync + 'static {
     async fn backup(&self, to: std::path::PathBuf) -> Result<(), StoreError>;
     /// Looks for damage; returns what was found (nothing: all is well).
     async fn quick_check(&self) -> Result<Vec<String>, StoreError>;
+    /// Returns when the database turns out not to be the one that was opened: what is known of it is worth nothing
+    /// any more, and whoever serves it has to begin anew. Never, where that cannot be.
+    async fn replaced(&self) {
+        std::future::pending().await
+    }
     /// Commits what is queued, flushes, and refuses everything from then on.
     async fn close(&self);
 }

@@ -7,6 +7,8 @@
 use chat_shared::UserId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "postgres")]
+use std::time::{Duration, Instant};
 
 /// Items that may wait. Beyond it the server says `unavailable` at once instead of waiting without bound.
 const LENGTH: usize = 4096;
@@ -93,6 +95,23 @@ impl<T> Queue<T> {
         }
         state.is_awaited = false;
         !state.waiting.is_empty()
+    }
+
+    /// Waits for so long at the most. False: it is closed, and empty.
+    #[cfg(feature = "postgres")]
+    pub(super) fn wait_for(&self, at_most: Duration) -> bool {
+        let until = Instant::now() + at_most;
+        let mut state = self.state();
+        while state.waiting.is_empty() && !state.is_closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state.is_awaited = true;
+            (state, _) = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_awaited = false;
+        !state.waiting.is_empty() || !state.is_closed
     }
 
     /// Fills `batch` up to `size` with what waits.

@@ -155,12 +155,19 @@ pub(super) struct Batches<B: Backend, S> {
 impl<B: Backend, S: Sink> Batches<B, S> {
     /// Waits for the next batch. `None`: nothing will come any more.
     pub(super) fn next(&mut self) -> Option<Vec<Box<dyn Operation<B>>>> {
-        if !self.waiting.wait() {
-            return None;
-        }
+        if self.waiting.wait() { Some(self.gather()) } else { None }
+    }
+
+    /// The same, but waits for so long at the most; then it is empty.
+    #[cfg(feature = "postgres")]
+    pub(super) fn next_within(&mut self, at_most: Duration) -> Option<Vec<Box<dyn Operation<B>>>> {
+        if self.waiting.wait_for(at_most) { Some(self.gather()) } else { None }
+    }
+
+    fn gather(&mut self) -> Vec<Box<dyn Operation<B>>> {
         let mut batch = Vec::with_capacity(BATCH);
         self.waiting.take(&mut batch, BATCH);
-        if !self.gather.is_zero() && batch.len() < BATCH {
+        if !self.gather.is_zero() && (1..BATCH).contains(&batch.len()) {
             std::thread::sleep(self.gather);
             self.waiting.take(&mut batch, BATCH);
         }
@@ -168,7 +175,7 @@ impl<B: Backend, S: Sink> Batches<B, S> {
             batch.reverse();
         }
         (self.began, self.operations) = (Instant::now(), batch.len());
-        Some(batch)
+        batch
     }
 
     /// Hands on what became of it.

@@ -7,10 +7,14 @@
     reason = "a test that cannot go on says where"
 )]
 
+#[cfg(feature = "postgres")]
+mod cluster;
 mod crash;
 mod damage;
 mod docs;
 mod extras;
+#[cfg(feature = "postgres")]
+mod failover;
 mod frames;
 mod golden;
 #[path = "../support/golden.rs"]

@@ -67,8 +67,13 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    pub(crate) async fn stop(mut self) -> Option<i32> {
+    pub(crate) async fn stop(self) -> Option<i32> {
         self.signal("-TERM");
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
         let waiting = tokio::task::spawn_blocking(move || self.child.wait().unwrap().code());
         tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap()
     }

@@ -6,13 +6,13 @@ use rustls::pki_types::pem::PemObject as _;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(2);
 /// How long the network may leave what was sent unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 
@@ -58,11 +58,7 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("chat-server");
         }
-        config
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(CONNECT)
-            .tcp_user_timeout(UNACKNOWLEDGED)
-            .keepalives_idle(UNACKNOWLEDGED);
+        config.tcp_user_timeout(UNACKNOWLEDGED).keepalives_idle(UNACKNOWLEDGED);
         Ok(Self { config, password_file: None, ca: None })
     }
 
@@ -101,23 +97,80 @@ impl Address {
         }
     }
 
-    /// What a connection is made with: reads the password and the certificate.
+    /// What a connection is made with: reads the passwords and the certificate.
     pub(super) fn ready(&self) -> Result<Ready, AddressError> {
-        let mut config = self.config.clone();
-        if !self.has_password()
-            && let Some(password) = self.password()?
-        {
-            config.password(password);
-        }
-        let tls = self.ca.as_deref().filter(|_| config.get_ssl_mode() != SslMode::Disable);
+        let tls = self.ca.as_deref().filter(|_| self.config.get_ssl_mode() != SslMode::Disable);
+        let count = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
+        let mut places = (0..count).map(|at| self.place(at)).collect::<Result<Vec<_>, _>>()?;
         if tls.is_some() {
             // Where a certificate was named, nothing goes without it.
-            config.ssl_mode(SslMode::Require);
+            for place in &mut places {
+                place.ssl_mode(SslMode::Require);
+            }
         }
-        Ok(Ready { config, tls: tls.map(trusting).transpose()? })
+        Ok(Ready { places, tls: tls.map(trusting).transpose()?, chosen: Arc::default() })
     }
 
-    fn password(&self) -> Result<Option<String>, AddressError> {
+    /// One of the places that the URL names, with everything that it says of all of them.
+    fn place(&self, at: usize) -> Result<Config, AddressError> {
+        let all = &self.config;
+        let mut place = Config::new();
+        place
+            .ssl_mode(all.get_ssl_mode())
+            .ssl_negotiation(all.get_ssl_negotiation())
+            .channel_binding(all.get_channel_binding())
+            .keepalives(all.get_keepalives())
+            .keepalives_idle(all.get_keepalives_idle());
+        let port = match all.get_ports() {
+            [] => 5432,
+            [one] => *one,
+            several => several.get(at).copied().unwrap_or(5432),
+        };
+        place.port(port);
+        let host = all.get_hosts().get(at);
+        match host {
+            Some(Host::Tcp(name)) => place.host(name),
+            Some(Host::Unix(path)) => place.host_path(path),
+            None => &mut place,
+        };
+        if let Some(ip) = all.get_hostaddrs().get(at) {
+            place.hostaddr(*ip);
+        }
+        if let Some(user) = all.get_user() {
+            place.user(user);
+        }
+        if let Some(name) = all.get_dbname() {
+            place.dbname(name);
+        }
+        if let Some(options) = all.get_options() {
+            place.options(options);
+        }
+        if let Some(name) = all.get_application_name() {
+            place.application_name(name);
+        }
+        if let Some(time) = all.get_tcp_user_timeout() {
+            place.tcp_user_timeout(*time);
+        }
+        if let Some(time) = all.get_keepalives_interval() {
+            place.keepalives_interval(time);
+        }
+        if let Some(times) = all.get_keepalives_retries() {
+            place.keepalives_retries(times);
+        }
+        match all.get_password() {
+            Some(password) => {
+                place.password(password);
+            }
+            None => {
+                if let Some(password) = self.password(host, port)? {
+                    place.password(password);
+                }
+            }
+        }
+        Ok(place)
+    }
+
+    fn password(&self, host: Option<&Host>, port: u16) -> Result<Option<String>, AddressError> {
         if let Some(path) = &self.password_file {
             let text = read_private(path)?;
             return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
@@ -134,15 +187,14 @@ impl Address {
         if !path.exists() {
             return Ok(None);
         }
-        let host = match self.config.get_hosts().first() {
+        let host = match host {
             Some(Host::Tcp(name)) => name.as_str(),
             // So PostgreSQL's own programs have it.
             _ => "localhost",
         };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432).to_string();
         let wanted = [
             host,
-            &port,
+            &port.to_string(),
             self.config.get_dbname().unwrap_or_default(),
             self.config.get_user().unwrap_or_default(),
         ];
@@ -150,11 +202,32 @@ impl Address {
     }
 }
 
-/// An address with everything that a connection needs.
+/// An address with everything that a connection needs. Its clones have the choice in common.
 #[derive(Clone)]
 pub(super) struct Ready {
-    pub(super) config: Config,
+    /// Where the database may be.
+    pub(super) places: Vec<Config>,
     pub(super) tls: Option<MakeRustlsConnect>,
+    /// Where it was found, by the one who writes: who reads has to read there.
+    chosen: Arc<AtomicUsize>,
+}
+
+impl Ready {
+    /// The place where the database was found last.
+    pub(super) fn chosen(&self) -> usize {
+        self.chosen.load(Ordering::Relaxed)
+    }
+
+    /// It was found there.
+    pub(super) fn choose(&self, at: usize) {
+        self.chosen.store(at, Ordering::Relaxed);
+    }
+
+    /// All places, that one first.
+    pub(super) fn order(&self) -> impl Iterator<Item = usize> {
+        let (chosen, count) = (self.chosen(), self.places.len());
+        (0..count).map(move |step| (chosen + step) % count)
+    }
 }
 
 /// The password for host, port, database and user in a file such as `~/.pgpass`: `*` stands for every one, and a
@@ -198,7 +271,7 @@ fn trusting(path: &Path) -> Result<MakeRustlsConnect, AddressError> {
     if roots.is_empty() {
         return Err(none());
     }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| none())?
@@ -232,6 +305,29 @@ mod tests {
         assert!(problem("postgres://chat@127.0.0.1/chat?sslmode=require"));
         let address = Address::parse("postgres://chat@db.example.org/chat?sslmode=require").unwrap();
         assert_eq!(address.with_files(None, Some("ca.pem".into())).problem(), None);
+    }
+
+    #[test]
+    fn each_place_has_what_the_url_says_of_all_and_its_own_password() {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "from a file").unwrap();
+        let url = "postgres://chat@db1:1,%2Frun%2Fdb2:2/chat?options=-cgeqo%3Doff&application_name=mine";
+        let address = Address::parse(url).unwrap().with_files(Some(file.path().to_owned()), None);
+        let ready = address.ready().unwrap();
+        let hosts: Vec<_> = ready.places.iter().map(|place| place.get_hosts().to_vec()).collect();
+        assert_eq!(hosts, [[Host::Tcp("db1".to_owned())], [Host::Unix("/run/db2".into())]]);
+        for (place, port) in ready.places.iter().zip([1, 2]) {
+            assert_eq!(place.get_ports(), [port]);
+            assert_eq!(place.get_password(), Some(&b"from a file"[..]));
+            let said = (place.get_user(), place.get_dbname(), place.get_options(), place.get_application_name());
+            assert_eq!(said, (Some("chat"), Some("chat"), Some("-cgeqo=off"), Some("mine")));
+            assert_eq!(place.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
+        }
+        let order = || ready.order().collect::<Vec<_>>();
+        assert_eq!(order(), [0, 1]);
+        ready.choose(1);
+        assert_eq!(order(), [1, 0]);
     }
 
     #[test]

@@ -9,13 +9,21 @@ use super::open::OpenError;
 use super::tx::{Fault, describe};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql};
 use tokio_postgres::{Client, NoTls, Row, Statement};
 
 /// What stands for `$1`, `$2`, … in a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How long making a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Questions that are asked without waiting for the answers in between: enough that the way to the database and back
+/// counts little, and few enough for one answer's time.
+const AT_ONCE: usize = 25;
 
 /// A connection to the database.
 pub(super) struct Connection {
@@ -32,32 +40,39 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects. To be called on a thread that may block.
-    pub(super) fn open(ready: &Ready) -> Result<Self, OpenError> {
+    /// Connects to one of the places; every answer has to come within the patience. To be called on a thread that may
+    /// block.
+    pub(super) fn open(ready: &Ready, at: usize, patience: Duration) -> Result<Self, OpenError> {
+        let place = ready.places.get(at).ok_or_else(|| OpenError::Unreachable("no such place".to_owned()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(OpenError::Thread)?;
-        let client = runtime.block_on(async {
-            let client = match ready.tls.clone() {
+        // Not the socket alone: whoever takes it may say nothing.
+        let connecting = async {
+            match ready.tls.clone() {
                 None => {
-                    let (client, socket) = ready.config.connect(NoTls).await?;
+                    let (client, socket) = place.connect(NoTls).await?;
                     tokio::spawn(socket);
-                    client
+                    Ok(client)
                 }
                 Some(tls) => {
-                    let (client, socket) = ready.config.connect(tls).await?;
+                    let (client, socket) = place.connect(tls).await?;
                     tokio::spawn(socket);
-                    client
+                    Ok(client)
                 }
-            };
-            Ok(client)
-        });
-        let client = client.map_err(|error: tokio_postgres::Error| OpenError::Connect(describe(&error)))?;
+            }
+        };
+        let connected = runtime.block_on(async { tokio::time::timeout(CONNECT, connecting).await });
+        let client = match connected {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(refusal(&error)),
+            Err(_) => return Err(OpenError::Unreachable("it does not answer".to_owned())),
+        };
         Ok(Self {
             client,
             runtime: Some(runtime),
             statements: RefCell::default(),
             soon: RefCell::default(),
-            patience: Cell::new(None),
+            patience: Cell::new(Some(patience)),
             is_lost: Cell::new(false),
         })
     }
@@ -161,6 +176,21 @@ impl Connection {
         self.after_soon(async { futures_util::future::join_all(all).await.into_iter().collect() })
     }
 
+    /// One statement with each of these values, without waiting between them. Of each the rows, in this order.
+    pub(super) fn each(&self, sql: &str, all: &[Values<'_>]) -> Result<Vec<Vec<Row>>, Fault> {
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = self.prepared(sql)?;
+        let mut rows = Vec::with_capacity(all.len());
+        for some in all.chunks(AT_ONCE) {
+            let asked = some.iter().map(|values| self.client.query(&statement, values));
+            let answers = async { futures_util::future::join_all(asked).await.into_iter().collect() };
+            rows.extend(self.after_soon::<Vec<_>>(answers)?);
+        }
+        Ok(rows)
+    }
+
     /// Waits for an answer, and for what was to be done before it. Each is sent when it is first looked at, and they are
     /// looked at in this order.
     fn after_soon<T>(
@@ -206,6 +236,20 @@ impl Connection {
     pub(super) fn execute(&self, sql: &str, values: Values<'_>) -> Result<u64, Fault> {
         let statement = self.prepared(sql)?;
         self.after_soon(self.client.execute(&statement, values))
+    }
+}
+
+/// Why there is no connection.
+fn refusal(error: &tokio_postgres::Error) -> OpenError {
+    let told = describe(error);
+    if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) {
+        return OpenError::Starting(told);
+    }
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    // What is not right with a certificate is told as such data.
+    match source {
+        Some(source) if source.kind() != io::ErrorKind::InvalidData => OpenError::Unreachable(told),
+        _ => OpenError::Refused(told),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conversations as their members see them.
 
-use super::connection::Connection;
-use super::rows::{self, count, id, text, user_by_id, word, word_or_null};
+use super::connection::{Connection, Values};
+use super::rows::{count, id, load_messages, text, users_by_id, word, word_or_null};
 use super::sessions;
 use super::tx::Fault;
 use crate::auth::policy::{Action, Scene, may};
@@ -12,6 +12,7 @@ use crate::store::{ListQuery, Snapshot, StoreError};
 use chat_shared::api::{Conversation, ConversationKind, ConversationList, Level, Role, Sender, Visibility};
 use chat_shared::{ConversationId, Rev, Seq, SessionId, UserId, Username, limits};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 /// What stands about a user and a conversation; a conversation that is not there is one that the
 /// user is not in.
@@ -124,28 +125,80 @@ fn base(row: &Row, viewer: UserId) -> Result<(Conversation, Option<UserId>), Fau
     Ok((conversation, peer))
 }
 
+/// Fills in the rest, for all of them at once.
 fn complete(
     db: &Connection,
     viewer: UserId,
     name: &Username,
-    (mut conversation, peer): (Conversation, Option<UserId>),
+    found: Vec<(Conversation, Option<UserId>)>,
     with_last: bool,
-) -> Result<Conversation, Fault> {
-    if let Some(peer) = peer {
-        conversation.peer = Some(user_by_id(db, peer)?);
+) -> Result<Vec<Conversation>, Fault> {
+    let (mut conversations, peers): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let users = users_by_id(db, peers.iter().copied().flatten())?;
+    for (conversation, peer) in conversations.iter_mut().zip(peers) {
+        if let Some(peer) = peer {
+            conversation.peer = Some(users.get(&peer).cloned().ok_or(Fault::Missing)?);
+        }
     }
-    if conversation.last_seq > conversation.read_seq {
-        (conversation.unread, conversation.mentions) =
-            unread(db, conversation.id, viewer, name, conversation.read_seq)?;
+    let is_behind = |conversation: &Conversation| conversation.last_seq > conversation.read_seq;
+    let cursors: Vec<_> = conversations
+        .iter()
+        .filter(|conversation| is_behind(conversation))
+        .map(|conversation| (conversation.id, conversation.read_seq))
+        .collect();
+    let counts = unread_above(db, viewer, name, &cursors)?;
+    let behind = conversations.iter_mut().filter(|conversation| is_behind(conversation));
+    for (conversation, (unread, mentions)) in behind.zip(counts) {
+        (conversation.unread, conversation.mentions) = (unread, mentions);
     }
-    if with_last && conversation.last_seq > Seq::MIN {
-        conversation.last_message = Some(rows::load_message(db, conversation.id, conversation.last_seq)?);
+    if with_last {
+        let has_any = |conversation: &Conversation| conversation.last_seq > Seq::MIN;
+        let newest = conversations.iter().filter(|conversation| has_any(conversation));
+        let mut messages =
+            load_messages(db, newest.map(|conversation| (conversation.id, conversation.last_seq)))?;
+        for conversation in conversations.iter_mut().filter(|conversation| has_any(conversation)) {
+            conversation.last_message = Some(messages.remove(&conversation.id).ok_or(Fault::Missing)?);
+        }
     }
-    Ok(conversation)
+    Ok(conversations)
 }
 
-/// How many texts of others lie above the cursor, and how many of them name this user; counted from
+/// How many texts of others lie above each of these cursors, and how many of them name this user; counted from
 /// the newest down, up to one above [`limits::UNREAD`] and among [`limits::UNREAD_SCAN`] messages.
+fn unread_above(
+    db: &Connection,
+    user: UserId,
+    name: &Username,
+    cursors: &[(ConversationId, Seq)],
+) -> Result<Vec<(u32, u32)>, Fault> {
+    // Names have no character that JSON escapes, so a quoted one can be looked for as text.
+    let quoted = format!("\"{name}\"");
+    // Nobody has this id.
+    let me = if planted(Bug::UnreadOwn) { -1 } else { user.get() };
+    let (most, scanned) = (i64::from(limits::UNREAD) + 1, i64::from(limits::UNREAD_SCAN));
+    let ranges: Vec<(i64, i64)> = cursors
+        .iter()
+        .map(|(conversation, seq)| (key(*conversation, *seq), range(*conversation).1))
+        .collect();
+    let values: Vec<[&(dyn ToSql + Sync); 6]> =
+        ranges.iter().map(|(from, to)| [from as &(dyn ToSql + Sync), to, &me, &most, &quoted, &scanned]).collect();
+    let values: Vec<Values<'_>> = values.iter().map(|values| &values[..]).collect();
+    let counted = db.each(
+        "SELECT count(*), count(*) FILTER (WHERE strpos(mentions, $5) > 0) FROM
+           (SELECT mentions FROM
+             (SELECT id, mentions, sender_id, kind, deleted_at FROM messages
+              WHERE id > $1 AND id <= $2 ORDER BY id DESC LIMIT $6) AS newest
+            WHERE sender_id <> $3 AND kind = 'text' AND deleted_at IS NULL ORDER BY id DESC LIMIT $4) AS theirs",
+        &values,
+    )?;
+    let pair = |rows: &Vec<Row>| {
+        let row = rows.first().ok_or(Fault::Missing)?;
+        Ok((count(row, 0)?, count(row, 1)?))
+    };
+    counted.iter().map(pair).collect()
+}
+
+/// The same of one conversation.
 pub(super) fn unread(
     db: &Connection,
     conversation: ConversationId,
@@ -153,27 +206,7 @@ pub(super) fn unread(
     name: &Username,
     read_seq: Seq,
 ) -> Result<(u32, u32), Fault> {
-    // Names have no character that JSON escapes, so a quoted one can be looked for as text.
-    let quoted = format!("\"{name}\"");
-    // Nobody has this id.
-    let me = if planted(Bug::UnreadOwn) { -1 } else { user.get() };
-    db.row(
-        "SELECT count(*), count(*) FILTER (WHERE strpos(mentions, $5) > 0) FROM
-           (SELECT mentions FROM
-             (SELECT id, mentions, sender_id, kind, deleted_at FROM messages
-              WHERE id > $1 AND id <= $2 ORDER BY id DESC LIMIT $6) AS newest
-            WHERE sender_id <> $3 AND kind = 'text' AND deleted_at IS NULL ORDER BY id DESC LIMIT $4) AS theirs",
-        &[
-            &key(conversation, read_seq),
-            &range(conversation).1,
-            &me,
-            &(i64::from(limits::UNREAD) + 1),
-            &quoted,
-            &i64::from(limits::UNREAD_SCAN),
-        ],
-        |row| Ok((count(row, 0)?, count(row, 1)?)),
-    )?
-    .ok_or(Fault::Missing)
+    unread_above(db, user, name, &[(conversation, read_seq)])?.pop().ok_or(Fault::Missing)
 }
 
 fn username(db: &Connection, user: UserId) -> Result<Username, Fault> {
@@ -193,7 +226,8 @@ pub(super) fn view(
         &[&viewer.get(), &conversation.get()],
         |row| base(row, viewer),
     )?;
-    complete(db, viewer, &username(db, viewer)?, found.ok_or(StoreError::NotFound)?, with_last)
+    let found = vec![found.ok_or(StoreError::NotFound)?];
+    complete(db, viewer, &username(db, viewer)?, found, with_last)?.pop().ok_or(Fault::Missing)
 }
 
 pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result<ConversationList, Fault> {
@@ -205,8 +239,7 @@ pub(super) fn list(db: &Connection, viewer: UserId, query: &ListQuery) -> Result
     )?;
     let (found, next_cursor) = page(found, query.limit, |(conversation, _)| conversation.id.to_string());
     let name = username(db, viewer)?;
-    let conversations =
-        found.into_iter().map(|row| complete(db, viewer, &name, row, true)).collect::<Result<_, _>>()?;
+    let conversations = complete(db, viewer, &name, found, true)?;
     Ok(ConversationList { conversations, next_cursor })
 }
 
@@ -214,10 +247,7 @@ pub(super) fn snapshot(db: &Connection, session: &SessionId, now: i64) -> Result
     let Some(user) = sessions::user(db, session, now)? else { return Ok(None) };
     let found =
         db.rows(&format!("{VIEW} ORDER BY m.conversation_id"), &[&user.id.get()], |row| base(row, user.id))?;
-    let conversations = found
-        .into_iter()
-        .map(|row| complete(db, user.id, &user.username, row, false))
-        .collect::<Result<_, _>>()?;
+    let conversations = complete(db, user.id, &user.username, found, false)?;
     Ok(Some(Snapshot { user, conversations }))
 }
 

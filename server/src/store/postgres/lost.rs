@@ -15,17 +15,24 @@ const ANSWER: &str = "loses the answer";
 /// In a text: its commit does not arrive.
 const COMMIT: &str = "loses the commit";
 
+/// In a text: its commit is done, the answer does not arrive, and then there is no way to PostgreSQL.
+const DONE: &str = "is done and not answered";
+/// In a text: its commit does not arrive, and then there is no way to PostgreSQL.
+const UNDONE: &str = "is not done";
+
 /// Stands between the server and PostgreSQL, and loses what it is told to lose, once each.
 struct Between {
     cluster: String,
     left: Mutex<Vec<&'static str>>,
+    /// Nobody gets through.
+    is_shut: AtomicBool,
 }
 
 impl Between {
     /// Listens in this directory, which is where the server looks for PostgreSQL.
     fn listen(dir: &Path) -> Arc<Self> {
         let cluster = std::env::var("CHAT_TEST_CLUSTER").expect("run it with scripts/with-postgres");
-        let between = Arc::new(Self { cluster, left: Mutex::new(vec![ANSWER, COMMIT]) });
+        let between = Arc::new(Self { cluster, left: Mutex::new(vec![ANSWER, COMMIT, DONE, UNDONE]), is_shut: AtomicBool::new(false) });
         let listener = UnixListener::bind(dir.join(".s.PGSQL.5432")).unwrap();
         let own = between.clone();
         thread::spawn(move || {
@@ -38,6 +45,9 @@ impl Between {
     }
 
     fn pass(&self, mut client: UnixStream) {
+        if self.is_shut.load(Ordering::Relaxed) {
+            return;
+        }
         let mut server = UnixStream::connect(format!("{}/.s.PGSQL.5432", self.cluster)).unwrap();
         let (mut answers, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let lost = Arc::new(Mutex::new(false));
@@ -57,10 +67,12 @@ impl Between {
         let mut piece = vec![0; 1 << 16];
         while let Ok(length @ 1..) = client.read(&mut piece) {
             let piece = &piece[..length];
-            if self.is_to_be_lost(piece, COMMIT) {
+            let (done, undone) = (self.is_to_be_lost(piece, DONE), self.is_to_be_lost(piece, UNDONE));
+            self.is_shut.fetch_or(done || undone, Ordering::Relaxed);
+            if undone || self.is_to_be_lost(piece, COMMIT) {
                 break;
             }
-            *lost.lock().unwrap() |= self.is_to_be_lost(piece, ANSWER);
+            *lost.lock().unwrap() |= done || self.is_to_be_lost(piece, ANSWER);
             if server.write_all(piece).is_err() {
                 break;
             }
@@ -88,7 +100,7 @@ fn behind(place: &Place, dir: &Path) -> (PostgresStore, Heard, Arc<Between>) {
     let url = place.url.replace(&encoded(&between.cluster), &encoded(dir.to_str().unwrap()));
     assert_ne!(url, place.url);
     let heard = Heard::default();
-    let store = PostgresStore::open(&Address::parse(&url).unwrap(), heard.clone()).unwrap();
+    let store = PostgresStore::open(&Address::parse(&url).unwrap(), Opener::Command, heard.clone()).unwrap();
     (store, heard, between)
 }
 
@@ -107,7 +119,75 @@ async fn a_commit_whose_answer_is_lost_is_told_once_and_one_that_is_lost_is_done
         assert_eq!(sent.ack.rev, before.next(), "{body}");
         assert_eq!(tell.send(message).await.unwrap(), Sent { known: true, ..sent }, "{body}");
     }
-    assert!(between.left.lock().unwrap().is_empty(), "both were lost");
+    assert_eq!(*between.left.lock().unwrap(), [DONE, UNDONE], "both were lost");
     heard.check_revs(room, store.conversation(user, room).await.unwrap().head_rev);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_committed_is_told_when_that_is_known_though_its_sender_was_refused() {
+    let (dir, place) = place();
+    let (store, heard, between) = behind(&place, dir.path());
+    let tell = Teller { store: &store, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    for (n, body) in [DONE, UNDONE].into_iter().enumerate() {
+        let rev = store.conversation(user, room).await.unwrap().head_rev.next();
+        let message = tell.message(n as u8, user, room, body);
+        assert_eq!(tell.send(message.clone()).await.unwrap_err(), StoreError::Unavailable, "{body}");
+        assert!(!heard.revs(room).contains(&rev.get()), "{body}");
+        between.is_shut.store(false, Ordering::Relaxed);
+        if body == DONE {
+            // Nobody asks for anything.
+            while !heard.revs(room).contains(&rev.get()) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let sent = loop {
+            match tell.send(message.clone()).await {
+                Err(StoreError::Unavailable) => {}
+                sent => break sent.unwrap(),
+            }
+        };
+        assert_eq!((sent.known, sent.ack.rev), (body == DONE, rev), "{body}");
+        heard.check_revs(room, rev);
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_gets_a_new_epoch_and_nothing_more() {
+    let (_dir, place) = place();
+    let (store, heard) = tests::store(&place);
+    let tell = Teller { store: &store, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    let order = async |sql: &str| {
+        let (place, sql) = (place.clone(), sql.to_owned());
+        tokio::task::spawn_blocking(move || place.order(&sql)).await.unwrap().unwrap()
+    };
+    let cut = async || {
+        let place = place.clone();
+        tokio::task::spawn_blocking(move || assert_eq!(place.cut().unwrap(), ["t"])).await.unwrap();
+    };
+    // As it was left: a cut changes nothing.
+    for n in 0..3 {
+        tell.send(tell.message(n, user, room, "text")).await.unwrap();
+        cut().await;
+    }
+    let head = store.conversation(user, room).await.unwrap().head_rev;
+    heard.check_revs(room, head);
+    let mark = order("SELECT value FROM meta WHERE key = 'batch'").await;
+    tell.send(tell.message(3, user, room, "text")).await.unwrap();
+    // As a standby has it to which the last transaction did not come.
+    order(&format!("UPDATE meta SET value = '{}' WHERE key = 'batch'", mark[0])).await;
+    cut().await;
+    for n in 4..6 {
+        let sent = tell.send(tell.message(n, user, room, "text")).await;
+        assert_eq!(sent.unwrap_err(), StoreError::Unavailable);
+    }
+    store.replaced().await;
+    assert_eq!(store.check().await, Err(StoreError::Unavailable));
+    assert_eq!(store.conversation(user, room).await.unwrap().head_rev, head.next());
+    let epoch = order("SELECT value FROM meta WHERE key = 'epoch'").await;
+    assert!(epoch.len() == 1 && epoch[0] != store.epoch(), "{epoch:?}");
     store.close().await;
 }

@@ -44,6 +44,7 @@ use chat_shared::{GroupName, Rev};
 use readers::Readers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
 use tx::{Fault, Tx};
 use writer::{Kind, Session};
 
@@ -58,23 +59,26 @@ pub struct PostgresStore {
     disk: Arc<Disk>,
     /// The writer has no connection.
     is_down: Arc<AtomicBool>,
+    /// The writer has found another database than the one that was opened.
+    replaced: Arc<Notify>,
 }
 
 impl PostgresStore {
     /// Opens the database (and makes what is to be in it), brings its schema up to date and starts the writer, which
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
-    pub fn open(address: &Address, sink: impl Sink) -> Result<Self, OpenError> {
+    pub fn open(address: &Address, opener: Opener, sink: impl Sink) -> Result<Self, OpenError> {
         let ready = address.ready()?;
-        let opened = open::on_a_thread(|| open::open_whole(&ready))?;
+        let opened = open::on_a_thread(|| open::open_whole(&ready, opener))?;
         let epoch = opened.epoch.clone();
-        let readers = Readers::new(&ready)?;
+        let readers = Readers::new(&ready, &epoch)?;
         let disk = Arc::new(Disk::elsewhere());
         let is_down = Arc::new(AtomicBool::new(false));
-        let session = Session::new(ready, opened, random_word()?, is_down.clone());
+        let replaced = Arc::new(Notify::new());
+        let session = Session::new(ready, opened, random_word()?, is_down.clone(), replaced.clone());
         let disk_of_writer = disk.clone();
         let write = move |batches: Batches<Postgres, _>| writer::write(session, &disk_of_writer, batches);
         let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;
-        Ok(Self { epoch, writer, readers, disk, is_down })
+        Ok(Self { epoch, writer, readers, disk, is_down, replaced })
     }
 
     /// Queues a write that was asked for over HTTP or is the server's own: each of those waits for its answer.
@@ -299,6 +303,9 @@ impl Store for PostgresStore {
     }
     async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
         self.readers.read_slowly(upkeep::quick_check).await
+    }
+    async fn replaced(&self) {
+        self.replaced.notified().await;
     }
     async fn close(&self) {
         self.writer.close().await;

@@ -4,6 +4,7 @@ use super::address::{Address, AddressError, Ready};
 use super::connection::Connection;
 use super::tx::{Fault, describe};
 use crate::planted::{Bug, planted};
+use crate::store::Opener;
 use crate::store::epoch::random_word;
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,6 +22,15 @@ const LOCK: i32 = 0x6368_6174;
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// Between two tries to get it.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// How long a PostgreSQL is waited for that says that it starts (after a crash it puts itself in order first), or
+/// several that all stand by for another.
+const START_WAIT: Duration = Duration::from_secs(120);
+/// How long one is waited for that cannot be reached: when a machine starts, everything on it does at once.
+const REACH_WAIT: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const START_PAUSE: Duration = Duration::from_millis(200);
+/// How long an answer may take while nobody waits for one of ours yet.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a database could not be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +38,17 @@ pub enum OpenError {
     /// The password or the certificate cannot be had.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// It cannot be reached, or does not let us in.
+    /// It cannot be reached.
+    #[error("cannot reach the database: {0}. Check that PostgreSQL runs, and that --database names it.")]
+    Unreachable(String),
+    /// It does not let us in.
     #[error(
-        "cannot connect to the database: {0}. Check that PostgreSQL runs, and that --database names it and a user that it knows."
+        "cannot connect to the database: {0}. Check the user, the password and the certificate that --database and what goes with it name."
     )]
-    Connect(String),
+    Refused(String),
+    /// It is there, and does not let anybody in yet.
+    #[error("the database is not ready: {0}.")]
+    Starting(String),
     /// Another server has it.
     #[error(
         "the database is in use by another chat-server. Stop that one, or choose another database with --database."
@@ -76,9 +92,6 @@ pub enum OpenError {
     /// It fails.
     #[error("the database cannot be used: {0}.")]
     Failed(String),
-    /// The writer came back to another database than the one it left.
-    #[error("the database was replaced by another one. Start the server anew.")]
-    Replaced,
     /// No reading connection could be made.
     #[error("cannot open the database for reading: {0}")]
     Pool(r2d2::Error),
@@ -103,11 +116,25 @@ impl From<Fault> for OpenError {
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) epoch: String,
+    /// The mark of the newest transaction.
+    pub(super) mark: String,
+}
+
+impl Opened {
+    fn read(writer: Connection) -> Result<Self, OpenError> {
+        let value = "SELECT value FROM meta WHERE key = $1";
+        let epoch = writer.value(value, &[&"epoch"])?;
+        let mark = writer.value(value, &[&"batch"])?;
+        Ok(Self { writer, epoch, mark })
+    }
 }
 
 /// Opens the database for the first time, and brings its schema up to date.
-pub(super) fn open(ready: &Ready) -> Result<Opened, OpenError> {
-    let writer = connect(ready)?;
+pub(super) fn open(ready: &Ready, opener: Opener) -> Result<Opened, OpenError> {
+    let writer = match opener {
+        Opener::Server => connect_in_time(ready)?,
+        Opener::Command => connect(ready, PATIENCE)?,
+    };
     let asked = Instant::now();
     while !lock(&writer)? {
         if asked.elapsed() >= LOCK_WAIT {
@@ -115,37 +142,101 @@ pub(super) fn open(ready: &Ready) -> Result<Opened, OpenError> {
         }
         std::thread::sleep(LOCK_PAUSE);
     }
+    // A migration takes as long as it takes.
+    writer.set_patience(None);
     migrate(&writer)?;
-    let epoch = ensure_epoch(&writer)?;
-    Ok(Opened { writer, epoch })
+    writer.set_patience(Some(PATIENCE));
+    let insert = "INSERT INTO meta (key, value) VALUES ('epoch', $1) ON CONFLICT DO NOTHING";
+    writer.execute(insert, &[&random_word()?])?;
+    Opened::read(writer)
 }
 
 /// Opens it to be served.
-pub(super) fn open_whole(ready: &Ready) -> Result<Opened, OpenError> {
-    let opened = open(ready)?;
-    let is_half = opened.writer.value("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'copy')", &[])?;
-    if is_half { Err(OpenError::HalfCopied) } else { Ok(opened) }
+pub(super) fn open_whole(ready: &Ready, opener: Opener) -> Result<Opened, OpenError> {
+    let opened = open(ready, opener)?;
+    if is_half_copied(&opened.writer)? { Err(OpenError::HalfCopied) } else { Ok(opened) }
 }
 
-/// Opens it again after the connection was lost; returns the mark of the newest transaction, too. The lock is the
-/// session's own, so whoever has it knows that everything that was begun in the session before was committed or is gone.
-pub(super) fn reopen(ready: &Ready, epoch: &str) -> Result<(Connection, String), OpenError> {
-    let writer = connect(ready)?;
+fn is_half_copied(db: &Connection) -> Result<bool, Fault> {
+    db.value("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'copy')", &[])
+}
+
+/// Opens it again after the connection was lost. The lock is the session's own, so whoever has it knows that everything
+/// that was begun in the session before was committed or is gone. Every answer has to come within the patience.
+pub(super) fn reopen(ready: &Ready, patience: Duration) -> Result<Opened, OpenError> {
+    let writer = connect(ready, patience)?;
     if !lock(&writer)? {
         return Err(OpenError::InUse);
     }
-    let value = "SELECT value FROM meta WHERE key = $1";
-    let found: String = writer.value(value, &[&"epoch"])?;
-    if found != epoch {
-        return Err(OpenError::Replaced);
+    let (found, known) = (version(&writer)?, MIGRATIONS.len() as i64);
+    if found > known {
+        return Err(OpenError::Newer { found, known });
     }
-    let mark = writer.value(value, &[&"batch"])?;
-    Ok((writer, mark))
+    if found == 0 {
+        return Err(OpenError::Empty);
+    }
+    if is_half_copied(&writer)? {
+        return Err(OpenError::HalfCopied);
+    }
+    Opened::read(writer)
+}
+
+/// Connects, and waits for a PostgreSQL that will be there.
+fn connect_in_time(ready: &Ready) -> Result<Connection, OpenError> {
+    let asked = Instant::now();
+    let mut was_told = false;
+    loop {
+        let error = match connect(ready, PATIENCE) {
+            Ok(db) => return Ok(db),
+            Err(error) => error,
+        };
+        let wait = match error {
+            OpenError::Starting(_) => START_WAIT,
+            OpenError::Standby if ready.places.len() > 1 => START_WAIT,
+            OpenError::Unreachable(_) => REACH_WAIT,
+            _ => Duration::ZERO,
+        };
+        if asked.elapsed() >= wait {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut was_told, true) {
+            tracing::warn!(%error, "waiting for the database");
+        }
+        std::thread::sleep(START_PAUSE);
+    }
+}
+
+/// Connects to whichever of the places can be written to; where none can, says what gives most hope.
+fn connect(ready: &Ready, patience: Duration) -> Result<Connection, OpenError> {
+    let mut told: Option<OpenError> = None;
+    for at in ready.order() {
+        match connect_to(ready, at, patience) {
+            Ok(db) => {
+                ready.choose(at);
+                return Ok(db);
+            }
+            Err(error) => {
+                if told.as_ref().is_none_or(|told| hope(&error) > hope(told)) {
+                    told = Some(error);
+                }
+            }
+        }
+    }
+    Err(told.unwrap_or_else(|| OpenError::Unreachable("no place is named".to_owned())))
+}
+
+fn hope(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Unreachable(_) => 0,
+        OpenError::Standby => 2,
+        OpenError::Starting(_) => 3,
+        _ => 1,
+    }
 }
 
 /// Connects, checks that PostgreSQL can keep what is promised, and sets what a writer needs.
-fn connect(ready: &Ready) -> Result<Connection, OpenError> {
-    let db = Connection::open(ready)?;
+fn connect_to(ready: &Ready, at: usize, patience: Duration) -> Result<Connection, OpenError> {
+    let db = Connection::open(ready, at, patience)?;
     let (version, fsync, encoding, is_standby, schema) = db
         .row(
             "SELECT current_setting('server_version_num')::bigint, current_setting('fsync'),
@@ -230,10 +321,14 @@ fn migrate(db: &Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn ensure_epoch(db: &Connection) -> Result<String, OpenError> {
-    let insert = "INSERT INTO meta (key, value) VALUES ('epoch', $1) ON CONFLICT DO NOTHING";
-    db.execute(insert, &[&random_word()?])?;
-    Ok(db.value("SELECT value FROM meta WHERE key = 'epoch'", &[])?)
+/// Gives the database a new epoch. To be called with the lock. Waits for no standby: where there is none yet, the
+/// next server's first commit does.
+pub(super) fn renew_epoch(db: &Connection) -> Result<String, OpenError> {
+    let epoch = random_word()?;
+    db.soon("BEGIN; SET LOCAL synchronous_commit = local");
+    db.execute("UPDATE meta SET value = $1 WHERE key = 'epoch'", &[&epoch])?;
+    db.batch("COMMIT")?;
+    Ok(epoch)
 }
 
 /// Gives a database that no server has open a new epoch: clients then read everything anew. To be
@@ -241,16 +336,14 @@ fn ensure_epoch(db: &Connection) -> Result<String, OpenError> {
 pub fn new_epoch(address: &Address) -> Result<String, OpenError> {
     let ready = address.ready()?;
     let change = move || {
-        let db = connect(&ready)?;
+        let db = connect(&ready, PATIENCE)?;
         if !lock(&db)? {
             return Err(OpenError::InUse);
         }
         if version(&db)? == 0 {
             return Err(OpenError::Empty);
         }
-        let epoch = random_word()?;
-        db.execute("UPDATE meta SET value = $1 WHERE key = 'epoch'", &[&epoch])?;
-        Ok(epoch)
+        renew_epoch(&db)
     };
     on_a_thread(change)
 }

@@ -14,6 +14,7 @@ use r2d2::{ManageConnection, Pool};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_postgres::Row;
 
 /// Reads at once. More would only queue for the same few cores.
 const READERS: u32 = 4;
@@ -30,20 +31,31 @@ pub(super) struct Readers {
     turns: Arc<Semaphore>,
 }
 
-struct Manager(Ready);
+struct Manager {
+    ready: Ready,
+    /// Which database it is.
+    epoch: String,
+}
 
 impl ManageConnection for Manager {
     type Connection = Connection;
     type Error = OpenError;
 
     fn connect(&self) -> Result<Connection, OpenError> {
-        let db = Connection::open(&self.0)?;
+        // Where the writer writes, and nowhere else: an old primary that came back has an old state.
+        let db = Connection::open(&self.ready, self.ready.chosen(), DEADLINE)?;
         // A plan that was made while a table was small must not look through all of it when it is large.
         db.batch(
             "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s';
              SET jit = off; SET enable_seqscan = off",
         )?;
-        Ok(db)
+        let read = |row: &Row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, bool>(1)?));
+        let found = db.row("SELECT value, pg_is_in_recovery() FROM meta WHERE key = 'epoch'", &[], read)?;
+        match found {
+            Some((_, true)) => Err(OpenError::Standby),
+            Some((epoch, false)) if epoch == self.epoch => Ok(db),
+            _ => Err(OpenError::Failed("it is not the one that was opened".to_owned())),
+        }
     }
 
     fn is_valid(&self, db: &mut Connection) -> Result<(), OpenError> {
@@ -56,13 +68,14 @@ impl ManageConnection for Manager {
 }
 
 impl Readers {
-    pub(super) fn new(ready: &Ready) -> Result<Self, OpenError> {
+    /// Of the database with this epoch.
+    pub(super) fn new(ready: &Ready, epoch: &str) -> Result<Self, OpenError> {
         let pool = Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
             .connection_timeout(CONNECT)
             .error_handler(Box::new(Quiet))
-            .build(Manager(ready.clone()))
+            .build(Manager { ready: ready.clone(), epoch: epoch.to_owned() })
             .map_err(OpenError::Pool)?;
         Ok(Self { pool, turns: Arc::new(Semaphore::new(READERS as usize)) })
     }

@@ -9,6 +9,7 @@ use crate::store::key::{SEQ_MAX, key};
 use chat_shared::api::{Message, MessageKind, Notice, Reaction, Sender, User};
 use chat_shared::limits::REACTION_USERS;
 use chat_shared::{ConversationId, Rev, SendId, Seq, UserId, Username};
+use std::collections::HashMap;
 use std::str::FromStr;
 use tokio_postgres::Row;
 
@@ -94,6 +95,20 @@ pub(super) fn user(row: &Row) -> Result<User, Fault> {
 pub(super) fn user_by_id(db: &Connection, user_id: UserId) -> Result<User, Fault> {
     db.row(&format!("SELECT {USER} FROM users u WHERE u.id = $1"), &[&user_id.get()], user)?
         .ok_or(Fault::Missing)
+}
+
+/// The users of these ids.
+pub(super) fn users_by_id(
+    db: &Connection,
+    users: impl Iterator<Item = UserId>,
+) -> Result<HashMap<UserId, User>, Fault> {
+    let ids: Vec<i64> = users.map(UserId::get).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!("SELECT {USER} FROM users u WHERE u.id = ANY ($1)");
+    let found = db.rows(&sql, &[&ids], user)?;
+    Ok(found.into_iter().map(|user| (user.id, user)).collect())
 }
 
 /// The id of an account that was not deleted.
@@ -183,6 +198,21 @@ pub(super) fn load_message(
     )?;
     let found = found.ok_or(StoreError::NotFound)?;
     with_reactions(db, vec![found])?.pop().ok_or(Fault::Missing)
+}
+
+/// The same of several, each of a conversation of its own.
+pub(super) fn load_messages(
+    db: &Connection,
+    messages: impl Iterator<Item = (ConversationId, Seq)>,
+) -> Result<HashMap<ConversationId, Message>, Fault> {
+    let keys: Vec<i64> = messages.map(|(conversation, seq)| key(conversation, seq)).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql =
+        format!("SELECT {MESSAGE} FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.id = ANY ($1)");
+    let found = with_reactions(db, db.rows(&sql, &[&keys], message)?)?;
+    Ok(found.into_iter().map(|message| (message.conversation_id, message)).collect())
 }
 
 /// Takes the conversation's next rev, for a change to a message that exists.

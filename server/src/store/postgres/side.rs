@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::connection::Connection;
 use super::open::{OpenError, Opened, open};
+use crate::store::Opener;
 use super::tx::{Fault, describe};
 use crate::store::copy::{CopyError, Kind, NUMBERED, Row, Side, Table, Value};
 use tokio_postgres::types::ToSql;
@@ -12,7 +13,7 @@ pub(crate) struct PostgresSide(Connection);
 impl PostgresSide {
     /// Opens the database, as a server would: with its lock. To be called on a thread that may block.
     pub(crate) fn open(address: &Address) -> Result<Self, OpenError> {
-        let Opened { writer, .. } = open(&address.ready()?)?;
+        let Opened { writer, .. } = open(&address.ready()?, Opener::Command)?;
         Ok(Self(writer))
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn place() -> (tempfile::TempDir, Place) {
 pub(super) fn store(place: &Place) -> (PostgresStore, Heard) {
     let heard = Heard::default();
     let address = Address::parse(&place.url).unwrap();
-    (PostgresStore::open(&address, heard.clone()).unwrap(), heard)
+    (PostgresStore::open(&address, Opener::Command, heard.clone()).unwrap(), heard)
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_second_server_is_refused_while_the_first_lives() {
     let (_dir, place) = place();
     let (first, _) = store(&place);
     let address = Address::parse(&place.url).unwrap();
-    let second = PostgresStore::open(&address, NobodyListens).err();
+    let second = PostgresStore::open(&address, Opener::Command, NobodyListens).err();
     assert!(matches!(second, Some(OpenError::InUse)), "{second:?}");
     let epoch = first.epoch().to_owned();
     first.close().await;
