@@ -65,7 +65,9 @@ pub enum StartError {
     #[error("the database does not answer: {0}")]
     Store(#[from] StoreError),
     /// While it was served it turned out to be another one.
-    #[error("the database is not the one that was served until now. Start the server again: it reads everything anew.")]
+    #[error(
+        "the database is not the one that was served until now. Start the server again: it reads everything anew."
+    )]
     Replaced,
     /// The address cannot be used.
     #[error(transparent)]

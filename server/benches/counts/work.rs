@@ -334,7 +334,7 @@ fn send(size: u32, messages: u32) {
     let world = runtime.block_on(World::new(1));
     world.feed.left.store(messages.into(), Ordering::Relaxed);
     world.feed.size.get_or_init(|| size);
-    world.feed.from.get_or_init(|| (world.store.clone(), world.users[0], world.groups[0]));
+    world.feed.from.get_or_init(|| (world.store.clone(), world.users[0], world.groups[1]));
     // Any commit sets it going.
     runtime.block_on(ask(|reply| world.store.touch_users(Vec::new(), reply))).unwrap();
     world.done.recv().unwrap();

@@ -43,11 +43,11 @@ impl Publisher {
     /// Publishes until the store is closed.
     pub async fn run(mut self, hub: Arc<Hub>, store: Arc<dyn Store>) {
         let mut touched: Vec<Arc<dyn Connection>> = Vec::new();
+        let mut run = Run::default();
         while let Some(batch) = self.0.recv().await {
-            let mut run = Run::default();
             for completion in batch {
                 if let Some(completion) = run.take(completion) {
-                    std::mem::take(&mut run).publish(&hub, &*store, &mut touched).await;
+                    run.publish(&hub, &*store, &mut touched).await;
                     let Some(Completion { changes, finish }) = run.take(completion) else { continue };
                     for change in changes {
                         if let Err(hole) = hub.publish(change, &mut touched) {
@@ -75,7 +75,7 @@ impl Hub {
         let mut inner = self.lock();
         match change {
             Change::Message { message, joined, left } => {
-                return self.publish_message(&mut inner, *message, joined, &left, touched);
+                return self.publish_message(&mut inner, message, joined, &left, touched);
             }
             Change::Opened { user, conversation } => {
                 inner.enter(user, &conversation);
@@ -129,7 +129,7 @@ impl Hub {
     pub(super) fn publish_message(
         &self,
         inner: &mut Inner,
-        message: Message,
+        message: Box<Message>,
         joined: Vec<(UserId, Box<Conversation>)>,
         left: &[UserId],
         touched: &mut Vec<Arc<dyn Connection>>,
@@ -221,7 +221,7 @@ impl Hub {
         let Some(room) = inner.rooms.get(&conversation) else { return };
         for change in replay.changes {
             if let Change::Message { message, .. } = change {
-                let frame = self.message_frame(*message);
+                let frame = self.message_frame(message);
                 for (_, online) in inner.connected(room) {
                     self.tell(&online.connections, &frame, touched);
                 }
@@ -229,15 +229,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn message_frame(&self, message: Message) -> Frame {
+    pub(super) fn message_frame(&self, message: Box<Message>) -> Frame {
         let conversation = message.conversation_id;
         self.frame(
             FrameKind::Event(conversation),
-            &ServerFrame::Message {
-                conversation_id: conversation,
-                rev: message.rev,
-                message: Box::new(message),
-            },
+            &ServerFrame::Message { conversation_id: conversation, rev: message.rev, message },
         )
     }
 

@@ -9,9 +9,8 @@ use crate::store::{Change, Completion, Store};
 use bytes::{Bytes, BytesMut};
 use chat_shared::api::Message;
 use chat_shared::{ConversationId, Rev};
-use std::iter::Peekable;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::vec;
 
 /// Bytes at which a piece is told. It is a small part of what a connection's queue holds, because a reader that is too
 /// slow loses pieces as a whole, and for so long the hub is locked.
@@ -20,14 +19,14 @@ const PIECE: usize = 32 * 1024;
 /// Messages of one conversation in the order of their commits, and the replies to those who sent them.
 #[derive(Default)]
 pub(super) struct Run {
-    messages: Vec<Message>,
+    messages: VecDeque<Box<Message>>,
     finishes: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Run {
     /// Takes what follows in the same conversation, or begins with it; gives back what has to wait for its end.
     pub(super) fn take(&mut self, completion: Completion) -> Option<Completion> {
-        let mut conversation = self.messages.first().map(|message| message.conversation_id);
+        let mut conversation = self.messages.front().map(|message| message.conversation_id);
         let follows = completion.changes.iter().all(|change| match change {
             Change::Message { message, joined, left } => {
                 let of = *conversation.get_or_insert(message.conversation_id);
@@ -39,22 +38,26 @@ impl Run {
             return Some(completion);
         }
         self.messages.extend(completion.changes.into_iter().filter_map(|change| match change {
-            Change::Message { message, .. } => Some(*message),
+            Change::Message { message, .. } => Some(message),
             _ => None,
         }));
         self.finishes.push(completion.finish);
         None
     }
 
-    /// Queues them for the members, and then the replies.
-    pub(super) async fn publish(self, hub: &Hub, store: &dyn Store, touched: &mut Vec<Arc<dyn Connection>>) {
-        let mut messages = self.messages.into_iter().peekable();
-        while messages.peek().is_some() {
-            if let Err(hole) = hub.publish_piece(&mut messages, touched) {
+    /// Queues them for the members, and then the replies. Nothing is left.
+    pub(super) async fn publish(
+        &mut self,
+        hub: &Hub,
+        store: &dyn Store,
+        touched: &mut Vec<Arc<dyn Connection>>,
+    ) {
+        while !self.messages.is_empty() {
+            if let Err(hole) = hub.publish_piece(&mut self.messages, touched) {
                 hub.fill(store, hole, touched).await;
             }
         }
-        self.finishes.into_iter().for_each(|finish| finish());
+        self.finishes.drain(..).for_each(|finish| finish());
     }
 }
 
@@ -63,24 +66,31 @@ impl Run {
 pub(super) struct Piece {
     /// Of which, and the rev of the first.
     of: Option<(ConversationId, Rev)>,
-    frames: Vec<Bytes>,
-    bytes: usize,
+    frames: usize,
+    /// The only frame.
+    one: Bytes,
+    /// All of them, when they are several.
+    all: BytesMut,
 }
 
 impl Piece {
-    pub(super) fn add(&mut self, conversation: ConversationId, rev: Rev, frame: Frame) {
+    pub(super) fn add(&mut self, conversation: ConversationId, rev: Rev, Frame { bytes, .. }: Frame) {
         self.of.get_or_insert((conversation, rev));
-        self.bytes += frame.bytes.len();
-        self.frames.push(frame.bytes);
+        self.frames += 1;
+        if self.frames == 1 {
+            self.one = bytes;
+        } else {
+            self.all.extend_from_slice(&std::mem::take(&mut self.one));
+            self.all.extend_from_slice(&bytes);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.one.len().max(self.all.len()) >= PIECE
     }
 
     fn join(self) -> Bytes {
-        if let [frame] = self.frames.as_slice() {
-            return frame.clone();
-        }
-        let mut all = BytesMut::with_capacity(self.bytes);
-        self.frames.iter().for_each(|frame| all.extend_from_slice(frame));
-        all.freeze()
+        if self.frames == 1 { self.one } else { self.all.freeze() }
     }
 }
 
@@ -88,19 +98,19 @@ impl Hub {
     /// Publishes the next messages as one piece, or the next one alone, which fails if its predecessor is missing.
     fn publish_piece(
         &self,
-        messages: &mut Peekable<vec::IntoIter<Message>>,
+        messages: &mut VecDeque<Box<Message>>,
         touched: &mut Vec<Arc<dyn Connection>>,
     ) -> Result<(), Hole> {
         let mut inner = self.lock();
         let mut piece = Piece::default();
-        while piece.bytes < PIECE
-            && let Some(message) = messages.next_if(|message| inner.advance(message))
+        while !piece.is_full()
+            && let Some(message) = messages.pop_front_if(|message| inner.advance(message))
         {
             piece.add(message.conversation_id, message.rev, self.message_frame(message));
         }
-        Counters::add(&self.counters.changes, piece.frames.len());
-        if piece.frames.is_empty()
-            && let Some(message) = messages.next()
+        Counters::add(&self.counters.changes, piece.frames);
+        if piece.frames == 0
+            && let Some(message) = messages.pop_front()
         {
             Counters::add(&self.counters.changes, 1);
             return self.publish_message(&mut inner, message, Vec::new(), &[], touched);
@@ -113,7 +123,7 @@ impl Hub {
     pub(super) fn tell_piece(&self, inner: &Inner, piece: Piece, touched: &mut Vec<Arc<dyn Connection>>) {
         let Some((conversation, rev)) = piece.of else { return };
         let Some(room) = inner.rooms.get(&conversation) else { return };
-        let messages = piece.frames.len();
+        let messages = piece.frames;
         let mut connections = 0;
         let frame = Frame { bytes: piece.join(), kind: FrameKind::Event(conversation) };
         for (user, online) in inner.connected(room) {

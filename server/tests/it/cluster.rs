@@ -17,7 +17,8 @@ impl Cluster {
     /// A new one, with these lines in its settings.
     pub(crate) fn start(settings: &str) -> Self {
         let cluster = Self::nowhere();
-        let names = ["--username", "chat", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"];
+        let names =
+            ["--username", "chat", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"];
         cluster.run("initdb", &names);
         cluster.launch(settings);
         cluster
@@ -27,7 +28,16 @@ impl Cluster {
     pub(crate) fn standby(of: &Self, settings: &str) -> Self {
         let cluster = Self::nowhere();
         let host = of.dir.path().to_str().unwrap();
-        let copy = ["--host", host, "--username", "chat", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync"];
+        let copy = [
+            "--host",
+            host,
+            "--username",
+            "chat",
+            "--write-recovery-conf",
+            "--checkpoint",
+            "fast",
+            "--no-sync",
+        ];
         cluster.run("pg_basebackup", &copy);
         cluster.launch(settings);
         cluster
@@ -63,7 +73,9 @@ impl Cluster {
     pub(crate) fn launch(&self, settings: &str) {
         let mut file = OpenOptions::new().append(true).open(self.path("data/postgresql.conf")).unwrap();
         let dir = self.dir.path().display();
-        let own = format!("listen_addresses = ''\nport = 5432\nunix_socket_directories = '{dir}'\nmax_connections = 50");
+        let own = format!(
+            "listen_addresses = ''\nport = 5432\nunix_socket_directories = '{dir}'\nmax_connections = 50"
+        );
         writeln!(file, "{own}\n{settings}").unwrap();
         self.again();
     }

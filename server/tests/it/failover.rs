@@ -285,9 +285,16 @@ async fn who_reads_does_not_go_back_to_an_old_primary() {
     .await;
     // Nobody keeps it from that; and those who read lose their connections.
     primary.again();
-    standby.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chat-server'").await;
+    standby
+        .ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chat-server'")
+        .await;
     eventually("it is read", async || alice.call("GET", "/conversations/1", None).await.0 == 200).await;
     assert_eq!(texts(&alice).await.len(), 2);
-    assert!(primary.ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'chat-server'").await.is_empty());
+    assert!(
+        primary
+            .ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'chat-server'")
+            .await
+            .is_empty()
+    );
     assert_eq!(server.stop().await, Some(0));
 }

@@ -320,7 +320,8 @@ mod tests {
         for (place, port) in ready.places.iter().zip([1, 2]) {
             assert_eq!(place.get_ports(), [port]);
             assert_eq!(place.get_password(), Some(&b"from a file"[..]));
-            let said = (place.get_user(), place.get_dbname(), place.get_options(), place.get_application_name());
+            let said =
+                (place.get_user(), place.get_dbname(), place.get_options(), place.get_application_name());
             assert_eq!(said, (Some("chat"), Some("chat"), Some("-cgeqo=off"), Some("mine")));
             assert_eq!(place.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
         }

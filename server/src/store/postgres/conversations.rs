@@ -180,8 +180,10 @@ fn unread_above(
         .iter()
         .map(|(conversation, seq)| (key(*conversation, *seq), range(*conversation).1))
         .collect();
-    let values: Vec<[&(dyn ToSql + Sync); 6]> =
-        ranges.iter().map(|(from, to)| [from as &(dyn ToSql + Sync), to, &me, &most, &quoted, &scanned]).collect();
+    let values: Vec<[&(dyn ToSql + Sync); 6]> = ranges
+        .iter()
+        .map(|(from, to)| [from as &(dyn ToSql + Sync), to, &me, &most, &quoted, &scanned])
+        .collect();
     let values: Vec<Values<'_>> = values.iter().map(|values| &values[..]).collect();
     let counted = db.each(
         "SELECT count(*), count(*) FILTER (WHERE strpos(mentions, $5) > 0) FROM

@@ -32,7 +32,11 @@ impl Between {
     /// Listens in this directory, which is where the server looks for PostgreSQL.
     fn listen(dir: &Path) -> Arc<Self> {
         let cluster = std::env::var("CHAT_TEST_CLUSTER").expect("run it with scripts/with-postgres");
-        let between = Arc::new(Self { cluster, left: Mutex::new(vec![ANSWER, COMMIT, DONE, UNDONE]), is_shut: AtomicBool::new(false) });
+        let between = Arc::new(Self {
+            cluster,
+            left: Mutex::new(vec![ANSWER, COMMIT, DONE, UNDONE]),
+            is_shut: AtomicBool::new(false),
+        });
         let listener = UnixListener::bind(dir.join(".s.PGSQL.5432")).unwrap();
         let own = between.clone();
         thread::spawn(move || {

@@ -3,8 +3,8 @@
 use super::address::Address;
 use super::connection::Connection;
 use super::open::{OpenError, Opened, open};
-use crate::store::Opener;
 use super::tx::{Fault, describe};
+use crate::store::Opener;
 use crate::store::copy::{CopyError, Kind, NUMBERED, Row, Side, Table, Value};
 use tokio_postgres::types::ToSql;
 
