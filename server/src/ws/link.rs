@@ -207,13 +207,20 @@ impl Link {
             return;
         };
         loop {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = state.outbox.slices(&mut slices);
-            if count == 0 {
+            if state.outbox.is_empty() {
                 state.stuck_since = None;
                 return;
             }
-            match socket.try_write_vectored(&slices[..count]) {
+            let written = match state.outbox.only() {
+                // The usual case, and the cheaper call.
+                Some(bytes) => socket.try_write(bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let count = state.outbox.slices(&mut slices);
+                    socket.try_write_vectored(&slices[..count])
+                }
+            };
+            match written {
                 Ok(written) => {
                     state.outbox.advance(written);
                     state.stuck_since = None;

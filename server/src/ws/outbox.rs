@@ -191,6 +191,12 @@ impl Outbox {
         self.queue.push_front(Entry { bytes, kind: Kind::Reply });
     }
 
+    /// What is to be written, if it is all in one place.
+    pub(super) fn only(&self) -> Option<&[u8]> {
+        let first = self.queue.front().filter(|_| self.queue.len() == 1)?;
+        Some(&first.bytes[self.written..])
+    }
+
     /// What is to be written next, for one system call.
     pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.written;
