@@ -66,7 +66,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// While it was served it turned out to be another one.
     #[error(
-        "the database is not the one that was served until now. Start the server again: it reads everything anew."
+        "the database is not the one that was served until now; the log says why. Start the server again: it reads everything anew."
     )]
     Replaced,
     /// The address cannot be used.
@@ -103,16 +103,26 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// Opens the database, whichever it is. A file of our own is there or not: nobody waits for it.
+/// Opens the database, whichever it is. A file of our own is there or not: nobody waits for it, and nobody else can put an
+/// earlier state in its place.
 #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "for PostgreSQL only"))]
-fn open(config: &Config, opener: Opener, sink: impl Sink) -> Result<Arc<dyn Store>, StartError> {
+fn open(
+    config: &Config,
+    data: &DataDir,
+    opener: Opener,
+    sink: impl Sink,
+) -> Result<Arc<dyn Store>, StartError> {
     Ok(match &config.database {
         Database::Sqlite(path) => {
             let opening = Opening { path: path.clone(), reserve: config.disk_reserve };
             Arc::new(SqliteStore::open(&opening, sink)?)
         }
         #[cfg(feature = "postgres")]
-        Database::Postgres(address) => Arc::new(PostgresStore::open(address, opener, sink)?),
+        Database::Postgres(address) => {
+            let notes = Some(data.path().join("postgres.json"));
+            let opening = postgres::Opening { address: (**address).clone(), opener, notes };
+            Arc::new(PostgresStore::open(&opening, sink)?)
+        }
     })
 }
 
@@ -140,7 +150,7 @@ fn chat_options(config: &Config) -> ChatOptions {
 /// The chat without any listener, for the operator's commands while no server runs.
 pub async fn offline(config: &Config, data: &DataDir) -> Result<Arc<Chat>, StartError> {
     let keys = Keys::load(&data.path().join("secret"))?;
-    let store = open(config, Opener::Command, NobodyListens)?;
+    let store = open(config, data, Opener::Command, NobodyListens)?;
     let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
     let passwords = Passwords::new(config.pbkdf2_iterations, threads());
     Ok(Arc::new(Chat::new(store, hub, passwords, &keys, Throttle::new(false), chat_options(config), None)))
@@ -174,7 +184,7 @@ impl Server {
         let metrics = config.metrics_listen.map(bind).transpose()?;
         let keys = Keys::load(&data.path().join("secret"))?;
         let (queue, publisher) = Publisher::channel();
-        let store = open(&config, Opener::Server, queue)?;
+        let store = open(&config, &data, Opener::Server, queue)?;
         let hub = Arc::new(Hub::new(encode, config.max_connections_per_user));
         hub.load(&*store).await?;
         let is_new = store.is_new().await?;

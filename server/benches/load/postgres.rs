@@ -38,10 +38,11 @@ pub(crate) fn schema(core: usize) -> Result<String> {
 /// A store on an empty schema.
 #[cfg(feature = "postgres")]
 pub(crate) fn store(core: usize) -> Result<Arc<dyn Store>> {
-    use chat_server::store::postgres::{Address, PostgresStore};
+    use chat_server::store::postgres::{Address, Opening, PostgresStore};
     use chat_server::store::{NobodyListens, Opener};
     let address = Address::parse(&schema(core)?).map_err(anyhow::Error::msg)?;
-    Ok(Arc::new(PostgresStore::open(&address, Opener::Command, NobodyListens)?))
+    let opening = Opening { address, opener: Opener::Command, notes: None };
+    Ok(Arc::new(PostgresStore::open(&opening, NobodyListens)?))
 }
 
 /// Without the feature there is none.

@@ -63,26 +63,43 @@ impl Cluster {
         command
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) {
+    /// The error is what it says.
+    fn try_run(&self, program: &str, arguments: &[&str]) -> Result<(), String> {
         let mut command = self.program(&[program, "--pgdata", &self.path("data")]);
         let output = command.args(arguments).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        self.try_run(program, arguments).unwrap();
     }
 
     /// Starts it, with these lines in its settings besides.
-    pub(crate) fn launch(&self, settings: &str) {
+    fn launch(&self, settings: &str) {
+        self.try_launch(settings).unwrap();
+    }
+
+    /// The same where something may be in the way.
+    pub(crate) fn try_launch(&self, settings: &str) -> Result<(), String> {
         let mut file = OpenOptions::new().append(true).open(self.path("data/postgresql.conf")).unwrap();
         let dir = self.dir.path().display();
         let own = format!(
             "listen_addresses = ''\nport = 5432\nunix_socket_directories = '{dir}'\nmax_connections = 50"
         );
         writeln!(file, "{own}\n{settings}").unwrap();
-        self.again();
+        self.try_run("pg_ctl", &self.start_words().each_ref().map(String::as_str))
+    }
+
+    fn start_words(&self) -> [String; 4] {
+        ["--log".to_owned(), self.path("log"), "--wait".to_owned(), "start".to_owned()]
     }
 
     /// Starts it as it was.
     pub(crate) fn again(&self) {
-        self.run("pg_ctl", &["--log", &self.path("log"), "--wait", "start"]);
+        self.run("pg_ctl", &self.start_words().each_ref().map(String::as_str));
     }
 
     /// Puts a file into its directory that it alone can read.

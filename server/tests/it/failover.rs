@@ -61,16 +61,55 @@ async fn write(user: User, writer: usize, progress: Arc<Progress>) -> Vec<(Value
     acks
 }
 
-#[tokio::test]
-async fn a_fail_over_to_a_standby_that_has_everything_loses_nothing_and_doubles_nothing() {
-    let primary = Arc::new(Cluster::start(""));
-    let standby = Arc::new(Cluster::standby(&primary, ""));
+/// A primary, and a standby that each of its commits waits for.
+async fn synchronous() -> (Cluster, Cluster) {
+    let primary = Cluster::start("");
+    let standby = Cluster::standby(&primary, "");
     primary.ask("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
     primary.reload();
     eventually("a commit waits for the standby", async || {
         primary.ask("SELECT sync_state FROM pg_stat_replication").await == ["sync"]
     })
     .await;
+    (primary, standby)
+}
+
+/// From now on the standby lacks what is written, which it has until now.
+async fn part(primary: &Cluster, standby: &Cluster) {
+    eventually("the standby has it", async || {
+        let replayed = "SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication";
+        primary.ask(replayed).await == ["t"]
+    })
+    .await;
+    standby.ask("ALTER SYSTEM SET primary_conninfo = ''").await;
+    standby.reload();
+    eventually("nothing is streamed to it", async || {
+        primary.ask("SELECT 1 FROM pg_stat_replication").await.is_empty()
+    })
+    .await;
+}
+
+/// Sends this until the database is found to be away.
+async fn until_refused(user: &User, body: &Value) {
+    eventually("it is away", async || user.call("POST", PATH, Some(body.clone())).await.0 == 503).await;
+}
+
+/// Sends this until the database is there.
+async fn until_taken(user: &User, body: &Value) {
+    eventually("it is there", async || {
+        matches!(user.call("POST", PATH, Some(body.clone())).await.0, 200 | 201)
+    })
+    .await;
+}
+
+fn bodies(texts: Vec<(Value, Value)>) -> Vec<Value> {
+    texts.into_iter().map(|(body, _)| body).collect()
+}
+
+#[tokio::test]
+async fn a_fail_over_to_a_standby_that_has_everything_loses_nothing_and_doubles_nothing() {
+    let (primary, standby) = synchronous().await;
+    let (primary, standby) = (Arc::new(primary), Arc::new(standby));
     let dir = tempfile::tempdir().unwrap();
     let server = Process::spawn(server(dir.path(), &Cluster::url(&[&primary, &standby])));
     let alice = server.api().register("alice").await;
@@ -121,17 +160,7 @@ async fn a_fail_over_to_a_standby_that_was_behind_begins_a_new_epoch() {
     let messages: Vec<_> =
         ["kept", "lost", "late"].map(|text| json!({"id": uuid(), "body": text})).into_iter().collect();
     alice.ok("POST", PATH, Some(messages[0].clone())).await;
-    eventually("the standby has it", async || {
-        let replayed = "SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication";
-        primary.ask(replayed).await == ["t"]
-    })
-    .await;
-    standby.ask("ALTER SYSTEM SET primary_conninfo = ''").await;
-    standby.reload();
-    eventually("nothing is streamed to it", async || {
-        primary.ask("SELECT 1 FROM pg_stat_replication").await.is_empty()
-    })
-    .await;
+    part(&primary, &standby).await;
     alice.ok("POST", PATH, Some(messages[1].clone())).await;
     primary.crash();
     standby.promote();
@@ -146,12 +175,11 @@ async fn a_fail_over_to_a_standby_that_was_behind_begins_a_new_epoch() {
     let second = Process::spawn(server(dir.path(), &url));
     let alice = User { api: second.api(), ..alice };
     assert_ne!(alice.connect().await.ready["epoch"], ws.ready["epoch"]);
-    let bodies = async || texts(&alice).await.into_iter().map(|(body, _)| body).collect::<Vec<_>>();
-    assert_eq!(bodies().await, ["kept"]);
+    assert_eq!(bodies(texts(&alice).await), ["kept"]);
     for message in messages.iter().chain(&messages) {
         alice.ok("POST", PATH, Some(message.clone())).await;
     }
-    assert_eq!(bodies().await, ["kept", "lost", "late"]);
+    assert_eq!(bodies(texts(&alice).await), ["kept", "lost", "late"]);
     assert_eq!(second.stop().await, Some(0));
 }
 
@@ -187,17 +215,19 @@ async fn the_database_is_reached_over_tls_and_by_nobody_else_s_name() {
     let (cert_file, key_file) = (cluster.keep("cert.pem", &right), cluster.keep("key.pem", &key));
     // Only what is encrypted is let in over the network.
     let rules = cluster.keep("rules", "local all all trust\nhostssl all all 127.0.0.1/32 trust\n");
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
     cluster.stop();
-    // Its socket is named after the port.
-    let settings = format!(
-        "listen_addresses = '127.0.0.1'\nport = {port}\nhba_file = '{rules}'
-         ssl = on\nssl_cert_file = '{cert_file}'\nssl_key_file = '{key_file}'"
-    );
-    cluster.launch(&settings);
+    // Its socket is named after the port. Somebody else may take that meanwhile.
+    let launched = (0..10).find_map(|_| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nhba_file = '{rules}'
+             ssl = on\nssl_cert_file = '{cert_file}'\nssl_key_file = '{key_file}'"
+        );
+        cluster.try_launch(&settings).ok().map(|()| port)
+    });
+    let port = launched.expect("a port that is free");
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -265,36 +295,112 @@ async fn a_database_without_room_refuses_what_is_new_and_serves_what_is_there() 
 }
 
 #[tokio::test]
-async fn who_reads_does_not_go_back_to_an_old_primary() {
+async fn nobody_goes_back_to_an_old_primary() {
+    let (primary, standby) = synchronous().await;
+    let dir = tempfile::tempdir().unwrap();
+    let url = Cluster::url(&[&primary, &standby]);
+    let first = Process::spawn(server(dir.path(), &url));
+    let alice = first.api().register("alice").await;
+    let epoch = alice.connect().await.ready["epoch"].clone();
+    let messages: Vec<_> =
+        ["before", "after", "late"].map(|text| json!({"id": uuid(), "body": text})).into_iter().collect();
+    alice.ok("POST", PATH, Some(messages[0].clone())).await;
+    primary.crash();
+    standby.promote();
+    until_taken(&alice, &messages[1]).await;
+    // Nobody keeps it from that; and those who read lose their connections.
+    primary.again();
+    let sessions = "FROM pg_stat_activity WHERE application_name = 'chat-server'";
+    standby.ask(&format!("SELECT pg_terminate_backend(pid) {sessions}")).await;
+    eventually("it is read", async || alice.call("GET", "/conversations/1", None).await.0 == 200).await;
+    assert_eq!(bodies(texts(&alice).await), ["before", "after"]);
+    assert!(primary.ask(&format!("SELECT pid {sessions}")).await.is_empty());
+    // Not while the present one is away either.
+    standby.crash();
+    until_refused(&alice, &messages[2]).await;
+    standby.again();
+    until_taken(&alice, &messages[2]).await;
+    assert_eq!(bodies(texts(&alice).await), ["before", "after", "late"]);
+    assert_eq!(first.stop().await, Some(0));
+
+    let second = Process::spawn(server(dir.path(), &url));
+    let alice = User { api: second.api(), ..alice };
+    assert_eq!(bodies(texts(&alice).await), ["before", "after", "late"]);
+    assert_eq!(alice.connect().await.ready["epoch"], epoch);
+    assert_eq!(second.stop().await, Some(0));
+
+    let third = server(dir.path(), &Cluster::url(&[&primary])).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&third.stderr);
+    assert_eq!(third.status.code(), Some(1), "{told}");
+    assert!(told.contains("an old primary"), "{told}");
+}
+
+#[tokio::test]
+async fn what_was_lost_while_no_server_ran_is_found_out_by_the_next() {
     let primary = Cluster::start("");
     let standby = Cluster::standby(&primary, "");
     let dir = tempfile::tempdir().unwrap();
-    let server = Process::spawn(server(dir.path(), &Cluster::url(&[&primary, &standby])));
-    let alice = server.api().register("alice").await;
-    alice.send(1, "before").await;
-    eventually("the standby has it", async || {
-        primary.ask("SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication").await == ["t"]
-    })
-    .await;
+    let url = Cluster::url(&[&primary, &standby]);
+    let first = Process::spawn(server(dir.path(), &url));
+    let alice = first.api().register("alice").await;
+    let epoch = alice.connect().await.ready["epoch"].clone();
+    alice.send(1, "kept").await;
+    part(&primary, &standby).await;
+    alice.send(1, "lost").await;
     primary.crash();
+    until_refused(&alice, &json!({"id": uuid(), "body": "late"})).await;
+    assert_eq!(first.stop().await, Some(0));
     standby.promote();
-    let body = json!({"id": uuid(), "body": "after"});
-    eventually("it is written again", async || {
-        matches!(alice.call("POST", PATH, Some(body.clone())).await.0, 200 | 201)
+
+    let second = Process::spawn(server(dir.path(), &url));
+    let alice = User { api: second.api(), ..alice };
+    let renewed = alice.connect().await.ready["epoch"].clone();
+    assert_ne!(renewed, epoch);
+    assert_eq!(bodies(texts(&alice).await), ["kept"]);
+    alice.send(1, "goes on").await;
+    assert_eq!(second.stop().await, Some(0));
+    // Once is enough.
+    let third = Process::spawn(server(dir.path(), &url));
+    let alice = User { api: third.api(), ..alice };
+    assert_eq!(alice.connect().await.ready["epoch"], renewed);
+    assert_eq!(third.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_commit_that_waits_for_its_standby_is_told_to_nobody_and_may_be_lost_with_it() {
+    let (primary, standby) = synchronous().await;
+    let dir = tempfile::tempdir().unwrap();
+    let url = Cluster::url(&[&primary, &standby]);
+    let first = Process::spawn(server(dir.path(), &url));
+    let alice = first.api().register("alice").await;
+    let mut ws = alice.connect().await;
+    alice.send(1, "before").await;
+    standby.stop();
+    until_refused(&alice, &json!({"id": uuid(), "body": "doubt"})).await;
+    // Then it is there, and nobody waits for the standby any more but the server.
+    primary.crash();
+    primary.again();
+    eventually("the server waits for the standby", async || {
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'chat-server' AND wait_event = 'SyncRep'";
+        !primary.ask(waiting).await.is_empty()
     })
     .await;
-    // Nobody keeps it from that; and those who read lose their connections.
-    primary.again();
-    standby
-        .ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chat-server'")
-        .await;
-    eventually("it is read", async || alice.call("GET", "/conversations/1", None).await.0 == 200).await;
-    assert_eq!(texts(&alice).await.len(), 2);
-    assert!(
-        primary
-            .ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'chat-server'")
-            .await
-            .is_empty()
-    );
-    assert_eq!(server.stop().await, Some(0));
+    assert_eq!(alice.call("GET", PATH, None).await.0, 503);
+    primary.crash();
+    standby.again();
+    standby.promote();
+    let closed = loop {
+        match ws.next().await {
+            Ok(frame) => assert_ne!(frame["message"]["body"], "doubt"),
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(closed, Some(1012), "come back soon");
+    assert_eq!(first.ended().await, Some(1), "whoever looks after it starts it again");
+
+    let second = Process::spawn(server(dir.path(), &url));
+    let alice = User { api: second.api(), ..alice };
+    assert_ne!(alice.connect().await.ready["epoch"], ws.ready["epoch"]);
+    assert_eq!(bodies(texts(&alice).await), ["before"]);
+    assert_eq!(second.stop().await, Some(0));
 }

@@ -3,9 +3,10 @@
 use super::*;
 use crate::store::conformance::Teller;
 use crate::store::postgres::PostgresStore;
+use crate::store::postgres::tests::opening;
 use crate::store::postgres::tests::support::Place as Somewhere;
 use crate::store::sqlite::{Opening, SqliteStore};
-use crate::store::{DeleteMessage, EditMessage, NobodyListens, Opener, React, Store, ask};
+use crate::store::{DeleteMessage, EditMessage, NobodyListens, React, Store, ask};
 use chat_shared::SendId;
 use chat_shared::text::MessageBody;
 use std::cell::Cell;
@@ -103,7 +104,7 @@ async fn everything_arrives_there_and_back_also_when_it_is_cut_off() {
             Err(CopyError::Failed { .. }) => cuts += 1,
             Err(other) => panic!("{other}"),
         }
-        let served = PostgresStore::open(&address, Opener::Command, NobodyListens).err();
+        let served = PostgresStore::open(&opening(&place.url), NobodyListens).err();
         assert!(matches!(served, Some(postgres::OpenError::HalfCopied)), "{served:?}");
     };
     assert_eq!(cuts, TABLES.len() - 1);
@@ -112,7 +113,7 @@ async fn everything_arrives_there_and_back_also_when_it_is_cut_off() {
     assert!(matches!(again, Err(CopyError::NotEmpty)), "{again:?}");
 
     // It is served as the original was, and its ids go on.
-    let store = PostgresStore::open(&address, Opener::Command, NobodyListens).unwrap();
+    let store = PostgresStore::open(&opening(&place.url), NobodyListens).unwrap();
     let tell = Teller { store: &store, now: 9 };
     let (_, room) = tell.user_with_a_room("carol").await;
     assert_eq!(room.get(), 5);

@@ -13,8 +13,11 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long the network may leave what was sent unacknowledged.
+/// How long the network may leave what was sent unacknowledged, and how long nothing is sent before it is asked whether
+/// the other side is there.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// How often it is asked then.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 
 /// Where a database is, as the settings say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +61,23 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("chat-server");
         }
+        let (names, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+        if names > 0 && addresses > 0 && names != addresses {
+            return Err(format!(
+                "names {names} hosts and {addresses} host addresses: one is needed for each"
+            ));
+        }
+        let ports = config.get_ports().len();
+        if ports > 1 && ports != names.max(addresses) {
+            return Err(format!(
+                "names {} hosts and {ports} ports: one is needed for each",
+                names.max(addresses)
+            ));
+        }
         config.tcp_user_timeout(UNACKNOWLEDGED).keepalives_idle(UNACKNOWLEDGED);
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(ASKED_AGAIN);
+        }
         Ok(Self { config, password_file: None, ca: None })
     }
 
@@ -119,11 +138,14 @@ impl Address {
             .ssl_mode(all.get_ssl_mode())
             .ssl_negotiation(all.get_ssl_negotiation())
             .channel_binding(all.get_channel_binding())
+            .target_session_attrs(all.get_target_session_attrs())
+            .load_balance_hosts(all.get_load_balance_hosts())
             .keepalives(all.get_keepalives())
             .keepalives_idle(all.get_keepalives_idle());
         let port = match all.get_ports() {
             [] => 5432,
             [one] => *one,
+            // As many as there are places.
             several => several.get(at).copied().unwrap_or(5432),
         };
         place.port(port);

@@ -28,6 +28,8 @@ const AT_ONCE: usize = 25;
 /// A connection to the database.
 pub(super) struct Connection {
     client: Client,
+    /// Which of the places it leads to.
+    at: usize,
     /// Drives the socket, on the thread of whoever waits for an answer. Taken out when the connection ends.
     runtime: Option<Runtime>,
     /// Statements are prepared when they are first needed, and kept.
@@ -69,12 +71,18 @@ impl Connection {
         };
         Ok(Self {
             client,
+            at,
             runtime: Some(runtime),
             statements: RefCell::default(),
             soon: RefCell::default(),
             patience: Cell::new(Some(patience)),
             is_lost: Cell::new(false),
         })
+    }
+
+    /// Which of the places it leads to.
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// From now on an answer may take so long.
@@ -242,8 +250,17 @@ impl Connection {
 /// Why there is no connection.
 fn refusal(error: &tokio_postgres::Error) -> OpenError {
     let told = describe(error);
-    if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) {
+    let passing = [
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+    ];
+    if error.code().is_some_and(|code| passing.contains(code)) {
         return OpenError::Starting(told);
+    }
+    if error.is_closed() {
+        return OpenError::Unreachable(told);
     }
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     // What is not right with a certificate is told as such data.

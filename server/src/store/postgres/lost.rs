@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 use tests::support::Place;
 
 /// In a text: its commit is done, and the answer does not arrive.
@@ -93,6 +94,11 @@ impl Between {
     }
 }
 
+/// Longer than anything here takes where it works.
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.unwrap()
+}
+
 fn has(piece: &[u8], text: &str) -> bool {
     piece.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -104,7 +110,7 @@ fn behind(place: &Place, dir: &Path) -> (PostgresStore, Heard, Arc<Between>) {
     let url = place.url.replace(&encoded(&between.cluster), &encoded(dir.to_str().unwrap()));
     assert_ne!(url, place.url);
     let heard = Heard::default();
-    let store = PostgresStore::open(&Address::parse(&url).unwrap(), Opener::Command, heard.clone()).unwrap();
+    let store = PostgresStore::open(&tests::opening(&url), heard.clone()).unwrap();
     (store, heard, between)
 }
 
@@ -142,16 +148,22 @@ async fn what_was_committed_is_told_when_that_is_known_though_its_sender_was_ref
         between.is_shut.store(false, Ordering::Relaxed);
         if body == DONE {
             // Nobody asks for anything.
-            while !heard.revs(room).contains(&rev.get()) {
-                tokio::task::yield_now().await;
-            }
+            in_time(async {
+                while !heard.revs(room).contains(&rev.get()) {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
         }
-        let sent = loop {
-            match tell.send(message.clone()).await {
-                Err(StoreError::Unavailable) => {}
-                sent => break sent.unwrap(),
+        let sent = in_time(async {
+            loop {
+                match tell.send(message.clone()).await {
+                    Err(StoreError::Unavailable) => {}
+                    sent => break sent.unwrap(),
+                }
             }
-        };
+        })
+        .await;
         assert_eq!((sent.known, sent.ack.rev), (body == DONE, rev), "{body}");
         heard.check_revs(room, rev);
     }
@@ -188,7 +200,7 @@ async fn a_database_that_went_back_gets_a_new_epoch_and_nothing_more() {
         let sent = tell.send(tell.message(n, user, room, "text")).await;
         assert_eq!(sent.unwrap_err(), StoreError::Unavailable);
     }
-    store.replaced().await;
+    in_time(store.replaced()).await;
     assert_eq!(store.check().await, Err(StoreError::Unavailable));
     assert_eq!(store.conversation(user, room).await.unwrap().head_rev, head.next());
     let epoch = order("SELECT value FROM meta WHERE key = 'epoch'").await;

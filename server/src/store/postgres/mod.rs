@@ -17,11 +17,14 @@ mod lost;
 mod members;
 mod messages;
 mod open;
+mod primary;
 mod reactions;
 mod readers;
 mod reading;
 mod rows;
 mod run;
+mod seen;
+mod session;
 mod sessions;
 mod side;
 #[cfg(test)]
@@ -33,7 +36,7 @@ mod upkeep;
 mod writer;
 
 pub use address::{Address, AddressError};
-pub use open::{OpenError, new_epoch};
+pub use open::{OpenError, Opening, new_epoch};
 pub(super) use side::PostgresSide;
 
 use super::disk::Disk;
@@ -42,11 +45,13 @@ use super::writer::{Batches, Writer};
 use super::*;
 use chat_shared::{GroupName, Rev};
 use readers::Readers;
+use seen::Notes;
+use session::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tx::{Fault, Tx};
-use writer::{Kind, Session};
+use writer::Kind;
 
 /// The kind of database.
 struct Postgres;
@@ -66,15 +71,16 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Opens the database (and makes what is to be in it), brings its schema up to date and starts the writer, which
     /// hands every commit to `sink`. Blocks: to be called before the runtime is busy.
-    pub fn open(address: &Address, opener: Opener, sink: impl Sink) -> Result<Self, OpenError> {
-        let ready = address.ready()?;
-        let opened = open::on_a_thread(|| open::open_whole(&ready, opener))?;
+    pub fn open(opening: &Opening, sink: impl Sink) -> Result<Self, OpenError> {
+        let ready = opening.address.ready()?;
+        let mut notes = Notes::read(opening.notes.as_deref());
+        let opened = open::on_a_thread(|| open::open_whole(&ready, opening.opener, &mut notes))?;
         let epoch = opened.epoch.clone();
-        let readers = Readers::new(&ready, &epoch)?;
-        let disk = Arc::new(Disk::elsewhere());
         let is_down = Arc::new(AtomicBool::new(false));
+        let readers = Readers::new(&ready, &epoch, is_down.clone())?;
+        let disk = Arc::new(Disk::elsewhere());
         let replaced = Arc::new(Notify::new());
-        let session = Session::new(ready, opened, random_word()?, is_down.clone(), replaced.clone());
+        let session = Session::new(ready, opened, notes, random_word()?, is_down.clone(), replaced.clone());
         let disk_of_writer = disk.clone();
         let write = move |batches: Batches<Postgres, _>| writer::write(session, &disk_of_writer, batches);
         let writer = Writer::start(sink, write).map_err(OpenError::Thread)?;

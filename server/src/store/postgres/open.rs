@@ -2,35 +2,38 @@
 
 use super::address::{Address, AddressError, Ready};
 use super::connection::Connection;
+use super::primary::{Found, connect, connect_in_time};
+use super::seen::{Lineage, Notes, Seen, number};
 use super::tx::{Fault, describe};
-use crate::planted::{Bug, planted};
 use crate::store::Opener;
 use crate::store::epoch::random_word;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Forward only, and never changed once released: a change of the schema is a new entry.
 const MIGRATIONS: &[&str] =
     &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_indexes.sql")];
 
-/// PostgreSQL below this is not looked after any more.
-const VERSION_MIN: i64 = 14;
-
 /// What the advisory lock is called, besides the schema: the letters of "chat".
 const LOCK: i32 = 0x6368_6174;
-/// How long the lock is waited for at a start: so long a session of a server that was killed may take to end.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long the lock is waited for at a start: so long PostgreSQL may take to find out that a server, or its machine, is
+/// gone (see [`super::primary`]).
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Between two tries to get it.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// How long a PostgreSQL is waited for that says that it starts (after a crash it puts itself in order first), or
-/// several that all stand by for another.
-const START_WAIT: Duration = Duration::from_secs(120);
-/// How long one is waited for that cannot be reached: when a machine starts, everything on it does at once.
-const REACH_WAIT: Duration = Duration::from_secs(10);
-/// Between two looks at it.
-const START_PAUSE: Duration = Duration::from_millis(200);
 /// How long an answer may take while nobody waits for one of ours yet.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a database is opened.
+pub struct Opening {
+    /// Where it is.
+    pub address: Address,
+    /// By whom.
+    pub opener: Opener,
+    /// The file in which is noted what was seen of it, so that an earlier state of it is known. `None`: nothing is noted.
+    pub notes: Option<PathBuf>,
+}
 
 /// Why a database could not be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +54,17 @@ pub enum OpenError {
     Starting(String),
     /// Another server has it.
     #[error(
-        "the database is in use by another chat-server. Stop that one, or choose another database with --database."
+        "the database is in use by another chat-server, or still by one that was just ended. Stop the other one, or choose another database with --database."
     )]
     InUse,
+    /// Another server has it, and has written to it.
+    #[error("another chat-server has taken the database over.")]
+    Taken,
+    /// It was the primary once.
+    #[error(
+        "the database is an old primary: it lacks what was written after a fail-over. Name the present primary with --database. If this state is to be gone on with all the same, say `chat-server doctor --new-epoch` first."
+    )]
+    Superseded,
     /// PostgreSQL is too old.
     #[error("PostgreSQL {0} is too old: 14 or newer is needed.")]
     TooOld(i64),
@@ -107,6 +118,7 @@ impl From<Fault> for OpenError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Postgres(error) => Self::Failed(describe(&error)),
+            Fault::Lost => Self::Unreachable("the connection was lost".to_owned()),
             other => Self::Failed(other.settle().to_string()),
         }
     }
@@ -118,43 +130,52 @@ pub(super) struct Opened {
     pub(super) epoch: String,
     /// The mark of the newest transaction.
     pub(super) mark: String,
+    pub(super) lineage: Option<Lineage>,
 }
 
 impl Opened {
-    fn read(writer: Connection) -> Result<Self, OpenError> {
-        let value = "SELECT value FROM meta WHERE key = $1";
-        let epoch = writer.value(value, &[&"epoch"])?;
-        let mark = writer.value(value, &[&"batch"])?;
-        Ok(Self { writer, epoch, mark })
+    fn read(Found { db: writer, lineage }: Found) -> Result<Self, OpenError> {
+        let epoch = writer.value(META, &[&"epoch"])?;
+        let mark = writer.value(META, &[&"batch"])?;
+        Ok(Self { writer, epoch, mark, lineage })
     }
 }
 
-/// Opens the database for the first time, and brings its schema up to date.
-pub(super) fn open(ready: &Ready, opener: Opener) -> Result<Opened, OpenError> {
-    let writer = match opener {
-        Opener::Server => connect_in_time(ready)?,
-        Opener::Command => connect(ready, PATIENCE)?,
+/// A row of `meta`.
+pub(super) const META: &str = "SELECT value FROM meta WHERE key = $1";
+
+/// Opens the database for the first time, and brings its schema up to date. `seen`: what was seen of it before.
+pub(super) fn open(ready: &Ready, opener: Opener, seen: Option<&Seen>) -> Result<Opened, OpenError> {
+    let found = match opener {
+        Opener::Server => connect_in_time(ready, seen)?,
+        Opener::Command => connect(ready, PATIENCE, seen)?,
     };
+    let writer = &found.db;
     let asked = Instant::now();
-    while !lock(&writer)? {
+    while !lock(writer)? {
         if asked.elapsed() >= LOCK_WAIT {
             return Err(OpenError::InUse);
         }
         std::thread::sleep(LOCK_PAUSE);
     }
-    // A migration takes as long as it takes.
-    writer.set_patience(None);
-    migrate(&writer)?;
-    writer.set_patience(Some(PATIENCE));
+    migrate(writer)?;
     let insert = "INSERT INTO meta (key, value) VALUES ('epoch', $1) ON CONFLICT DO NOTHING";
     writer.execute(insert, &[&random_word()?])?;
-    Opened::read(writer)
+    Opened::read(found)
 }
 
-/// Opens it to be served.
-pub(super) fn open_whole(ready: &Ready, opener: Opener) -> Result<Opened, OpenError> {
-    let opened = open(ready, opener)?;
-    if is_half_copied(&opened.writer)? { Err(OpenError::HalfCopied) } else { Ok(opened) }
+/// Opens it to be served. One that lacks what was seen of it before gets a new epoch.
+pub(super) fn open_whole(ready: &Ready, opener: Opener, notes: &mut Notes) -> Result<Opened, OpenError> {
+    let mut opened = open(ready, opener, notes.kept())?;
+    if is_half_copied(&opened.writer)? {
+        return Err(OpenError::HalfCopied);
+    }
+    let (epoch, batch) = (&opened.epoch, number(&opened.mark));
+    if notes.kept().is_some_and(|seen| seen.epoch == *epoch && seen.batch > batch) {
+        tracing::error!("the database lacks what this server had committed to it; it gets a new epoch");
+        opened.epoch = renew_epoch(&opened.writer)?;
+    }
+    Ok(opened)
 }
 
 fn is_half_copied(db: &Connection) -> Result<bool, Fault> {
@@ -163,126 +184,31 @@ fn is_half_copied(db: &Connection) -> Result<bool, Fault> {
 
 /// Opens it again after the connection was lost. The lock is the session's own, so whoever has it knows that everything
 /// that was begun in the session before was committed or is gone. Every answer has to come within the patience.
-pub(super) fn reopen(ready: &Ready, patience: Duration) -> Result<Opened, OpenError> {
-    let writer = connect(ready, patience)?;
-    if !lock(&writer)? {
-        return Err(OpenError::InUse);
+/// `is_ours`: can a session of ours have left this mark? Else whoever has the lock is another server.
+pub(super) fn reopen(
+    ready: &Ready,
+    patience: Duration,
+    seen: &Seen,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<Opened, OpenError> {
+    let found = connect(ready, patience, Some(seen))?;
+    let is_locked = lock(&found.db)?;
+    let (version, known) = (version(&found.db)?, MIGRATIONS.len() as i64);
+    if version > known {
+        return Err(OpenError::Newer { found: version, known });
     }
-    let (found, known) = (version(&writer)?, MIGRATIONS.len() as i64);
-    if found > known {
-        return Err(OpenError::Newer { found, known });
-    }
-    if found == 0 {
+    if version == 0 {
         return Err(OpenError::Empty);
     }
-    if is_half_copied(&writer)? {
+    if is_half_copied(&found.db)? {
         return Err(OpenError::HalfCopied);
     }
-    Opened::read(writer)
-}
-
-/// Connects, and waits for a PostgreSQL that will be there.
-fn connect_in_time(ready: &Ready) -> Result<Connection, OpenError> {
-    let asked = Instant::now();
-    let mut was_told = false;
-    loop {
-        let error = match connect(ready, PATIENCE) {
-            Ok(db) => return Ok(db),
-            Err(error) => error,
-        };
-        let wait = match error {
-            OpenError::Starting(_) => START_WAIT,
-            OpenError::Standby if ready.places.len() > 1 => START_WAIT,
-            OpenError::Unreachable(_) => REACH_WAIT,
-            _ => Duration::ZERO,
-        };
-        if asked.elapsed() >= wait {
-            return Err(error);
-        }
-        if !std::mem::replace(&mut was_told, true) {
-            tracing::warn!(%error, "waiting for the database");
-        }
-        std::thread::sleep(START_PAUSE);
+    let opened = Opened::read(found)?;
+    match is_locked {
+        true => Ok(opened),
+        false if opened.epoch == seen.epoch && is_ours(&opened.mark) => Err(OpenError::InUse),
+        false => Err(OpenError::Taken),
     }
-}
-
-/// Connects to whichever of the places can be written to; where none can, says what gives most hope.
-fn connect(ready: &Ready, patience: Duration) -> Result<Connection, OpenError> {
-    let mut told: Option<OpenError> = None;
-    for at in ready.order() {
-        match connect_to(ready, at, patience) {
-            Ok(db) => {
-                ready.choose(at);
-                return Ok(db);
-            }
-            Err(error) => {
-                if told.as_ref().is_none_or(|told| hope(&error) > hope(told)) {
-                    told = Some(error);
-                }
-            }
-        }
-    }
-    Err(told.unwrap_or_else(|| OpenError::Unreachable("no place is named".to_owned())))
-}
-
-fn hope(error: &OpenError) -> u8 {
-    match error {
-        OpenError::Unreachable(_) => 0,
-        OpenError::Standby => 2,
-        OpenError::Starting(_) => 3,
-        _ => 1,
-    }
-}
-
-/// Connects, checks that PostgreSQL can keep what is promised, and sets what a writer needs.
-fn connect_to(ready: &Ready, at: usize, patience: Duration) -> Result<Connection, OpenError> {
-    let db = Connection::open(ready, at, patience)?;
-    let (version, fsync, encoding, is_standby, schema) = db
-        .row(
-            "SELECT current_setting('server_version_num')::bigint, current_setting('fsync'),
-                    current_setting('server_encoding'), pg_is_in_recovery(), current_schema()::text",
-            &[],
-            |row| {
-                Ok((
-                    row.try_get::<_, i64>(0)?,
-                    row.try_get::<_, String>(1)?,
-                    row.try_get::<_, String>(2)?,
-                    row.try_get::<_, bool>(3)?,
-                    row.try_get::<_, Option<String>>(4)?,
-                ))
-            },
-        )?
-        .ok_or(Fault::Missing)?;
-    if version / 10_000 < VERSION_MIN {
-        return Err(OpenError::TooOld(version / 10_000));
-    }
-    if fsync != "on" {
-        return Err(OpenError::NotDurable);
-    }
-    if encoding != "UTF8" {
-        return Err(OpenError::Encoding(encoding));
-    }
-    if is_standby {
-        return Err(OpenError::Standby);
-    }
-    if schema.is_none() {
-        return Err(OpenError::NoSchema);
-    }
-    // No statement_timeout: where PostgreSQL waits for a standby before it confirms a commit, that would end the
-    // waiting and confirm all the same. Who does not answer in time is hung up on instead.
-    db.batch(
-        "SET synchronous_commit = on; SET lock_timeout = '2400ms'; SET statement_timeout = 0;
-         SET idle_in_transaction_session_timeout = '60s'",
-    )?;
-    // Whatever is written is found by a key; a plan that was made while a table was small must not look through all of
-    // it when it is large.
-    db.batch(
-        "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
-    )?;
-    if planted(Bug::FlushSkipped) {
-        db.batch("SET synchronous_commit = off")?;
-    }
-    Ok(db)
 }
 
 /// Takes the lock that one server at a time has on these tables, for as long as the connection lasts. False:
@@ -292,7 +218,7 @@ fn lock(db: &Connection) -> Result<bool, Fault> {
 }
 
 /// The version of the schema; 0: there is none yet.
-fn version(db: &Connection) -> Result<i64, Fault> {
+pub(super) fn version(db: &Connection) -> Result<i64, Fault> {
     let exists: bool = db.value(
         "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'meta')",
         &[],
@@ -311,6 +237,12 @@ fn migrate(db: &Connection) -> Result<(), OpenError> {
     if found > known {
         return Err(OpenError::Newer { found, known });
     }
+    if found == known {
+        return Ok(());
+    }
+    tracing::info!(from = found, to = known, "bringing the schema up to date");
+    // It takes as long as it takes.
+    db.set_patience(None);
     for (migration, number) in MIGRATIONS.iter().zip(1..).skip_while(|(_, number)| *number <= found) {
         db.batch(&format!(
             "BEGIN; {migration};
@@ -318,6 +250,7 @@ fn migrate(db: &Connection) -> Result<(), OpenError> {
              COMMIT"
         ))?;
     }
+    db.set_patience(Some(PATIENCE));
     Ok(())
 }
 
@@ -336,7 +269,7 @@ pub(super) fn renew_epoch(db: &Connection) -> Result<String, OpenError> {
 pub fn new_epoch(address: &Address) -> Result<String, OpenError> {
     let ready = address.ready()?;
     let change = move || {
-        let db = connect(&ready, PATIENCE)?;
+        let Found { db, .. } = connect(&ready, PATIENCE, None)?;
         if !lock(&db)? {
             return Err(OpenError::InUse);
         }

@@ -12,6 +12,7 @@ use super::tx::Fault;
 use crate::store::StoreError;
 use r2d2::{ManageConnection, Pool};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_postgres::Row;
@@ -35,6 +36,15 @@ struct Manager {
     ready: Ready,
     /// Which database it is.
     epoch: String,
+    /// The writer has no connection.
+    is_down: Arc<AtomicBool>,
+}
+
+impl Manager {
+    /// Who reads has to read where the writer writes.
+    fn is_there(&self, db: &Connection) -> bool {
+        db.at() == self.ready.chosen()
+    }
 }
 
 impl ManageConnection for Manager {
@@ -42,6 +52,10 @@ impl ManageConnection for Manager {
     type Error = OpenError;
 
     fn connect(&self) -> Result<Connection, OpenError> {
+        if self.is_down.load(Ordering::Relaxed) {
+            // Whatever is found there now may not be what will be written to.
+            return Err(OpenError::Unreachable("who writes has no connection yet".to_owned()));
+        }
         // Where the writer writes, and nowhere else: an old primary that came back has an old state.
         let db = Connection::open(&self.ready, self.ready.chosen(), DEADLINE)?;
         // A plan that was made while a table was small must not look through all of it when it is large.
@@ -59,23 +73,23 @@ impl ManageConnection for Manager {
     }
 
     fn is_valid(&self, db: &mut Connection) -> Result<(), OpenError> {
-        if db.is_alive() { Ok(()) } else { Err(Fault::Lost.into()) }
+        if self.is_there(db) && db.is_alive() { Ok(()) } else { Err(Fault::Lost.into()) }
     }
 
     fn has_broken(&self, db: &mut Connection) -> bool {
-        db.is_lost()
+        !self.is_there(db) || db.is_lost()
     }
 }
 
 impl Readers {
-    /// Of the database with this epoch.
-    pub(super) fn new(ready: &Ready, epoch: &str) -> Result<Self, OpenError> {
+    /// Of the database with this epoch. `is_down`: it is not to be had, as far as the writer knows.
+    pub(super) fn new(ready: &Ready, epoch: &str, is_down: Arc<AtomicBool>) -> Result<Self, OpenError> {
         let pool = Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
             .connection_timeout(CONNECT)
             .error_handler(Box::new(Quiet))
-            .build(Manager { ready: ready.clone(), epoch: epoch.to_owned() })
+            .build(Manager { ready: ready.clone(), epoch: epoch.to_owned(), is_down })
             .map_err(OpenError::Pool)?;
         Ok(Self { pool, turns: Arc::new(Semaphore::new(READERS as usize)) })
     }

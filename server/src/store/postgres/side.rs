@@ -13,7 +13,7 @@ pub(crate) struct PostgresSide(Connection);
 impl PostgresSide {
     /// Opens the database, as a server would: with its lock. To be called on a thread that may block.
     pub(crate) fn open(address: &Address) -> Result<Self, OpenError> {
-        let Opened { writer, .. } = open(&address.ready()?, Opener::Command)?;
+        let Opened { writer, .. } = open(&address.ready()?, Opener::Command, None)?;
         Ok(Self(writer))
     }
 }

@@ -15,8 +15,12 @@ pub(super) fn place() -> (tempfile::TempDir, Place) {
 
 pub(super) fn store(place: &Place) -> (PostgresStore, Heard) {
     let heard = Heard::default();
-    let address = Address::parse(&place.url).unwrap();
-    (PostgresStore::open(&address, Opener::Command, heard.clone()).unwrap(), heard)
+    (PostgresStore::open(&opening(&place.url), heard.clone()).unwrap(), heard)
+}
+
+/// Without notes.
+pub(in crate::store) fn opening(url: &str) -> Opening {
+    Opening { address: Address::parse(url).unwrap(), opener: Opener::Command, notes: None }
 }
 
 #[tokio::test]
@@ -30,12 +34,12 @@ async fn it_passes_the_story() {
 async fn a_second_server_is_refused_while_the_first_lives() {
     let (_dir, place) = place();
     let (first, _) = store(&place);
-    let address = Address::parse(&place.url).unwrap();
-    let second = PostgresStore::open(&address, Opener::Command, NobodyListens).err();
+    let opening = opening(&place.url);
+    let second = PostgresStore::open(&opening, NobodyListens).err();
     assert!(matches!(second, Some(OpenError::InUse)), "{second:?}");
     let epoch = first.epoch().to_owned();
     first.close().await;
-    assert!(matches!(new_epoch(&address), Ok(new) if new != epoch));
+    assert!(matches!(new_epoch(&opening.address), Ok(new) if new != epoch));
 }
 
 #[tokio::test]

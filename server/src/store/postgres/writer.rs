@@ -1,43 +1,23 @@
-//! A batch as one transaction of PostgreSQL, and what becomes of it when the connection is lost.
+//! A batch as one transaction of PostgreSQL.
 //!
 //! Each operation stands in a savepoint, so that a refused one cannot hurt its neighbours; sends that follow each
-//! other go together ([`Run`]). Every transaction leaves its mark in the database. A connection that is lost in the
-//! middle of a commit leaves open whether there was one; the next connection has the lock only when the session
-//! before it has ended, and finds the mark, or not. So nobody is told of what was not committed, and what was
-//! committed is told to everybody who is to know. What was not is done again, once.
-//!
-//! Whoever finds neither that mark nor the one of the transaction before is not where they were: the database went back,
-//! by a fail-over to a standby that was behind, or somebody else has written to it. What is known of it in
-//! memory is worth nothing then. It is given a new epoch, so that clients read everything anew, and the server ends
-//! ([`Session::abandon`]).
+//! other go together ([`Run`]). What was lost with the connection is done again, once, unless it turns out to have been
+//! committed ([`Session`]).
 
 use super::Postgres;
-use super::address::Ready;
-use super::connection::Connection;
-use super::open::{OpenError, Opened, renew_epoch, reopen};
 use super::run::{Run, commit, is_plain};
+use super::session::{Doubt, Down, Session};
 use super::tx::{Fault, Tx};
 use crate::planted::{Bug, planted};
 use crate::store::disk::Disk;
 use crate::store::writer::{Backend, Batches, Operation};
 use crate::store::{Change, Completion, SendMessage, Sink, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Duration;
 
-/// How long PostgreSQL may take to answer. With [`RECONNECT`]: whoever asked is to have an answer within 5 seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a lost connection is tried to be made anew, before those who wait are refused.
-const RECONNECT: Duration = Duration::from_secs(2);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
 /// How long nothing is written before the connection is looked at: readers follow the writer, to wherever the database
 /// is found again.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// Changes nothing, and is committed after whatever was committed before it.
-const SETTLE: &str = "UPDATE meta SET value = value WHERE key = 'batch'";
 
 /// What is to be known of an operation before it runs.
 pub(super) enum Kind {
@@ -58,37 +38,6 @@ impl Backend for Postgres {
 }
 
 type Batch = Vec<Box<dyn Operation<Postgres>>>;
-
-/// The writer's connection, now and again.
-pub(super) struct Session {
-    ready: Ready,
-    epoch: String,
-    db: Option<Connection>,
-    /// The last tries to make it anew were in vain: whoever comes is not to wait for the next.
-    is_down: Arc<AtomicBool>,
-    /// How many transactions were begun; with the word of this run of the server it marks each.
-    begun: u64,
-    word: String,
-    /// The mark of the newest transaction that is known to be committed.
-    committed: String,
-    doubt: Option<Doubt>,
-    /// To be told that the database is not the one that was opened.
-    replaced: Arc<Notify>,
-    is_replaced: bool,
-}
-
-/// A transaction of which is not known whether it was committed, and whose askers were refused meanwhile.
-struct Doubt {
-    mark: String,
-    changes: Vec<Vec<Change>>,
-}
-
-impl Doubt {
-    /// It was committed. Those who asked were refused long ago; what they did stands all the same.
-    fn publish(self) -> impl Iterator<Item = Completion> {
-        self.changes.into_iter().map(|changes| Completion { changes, finish: Box::new(|| {}) })
-    }
-}
 
 /// Why a transaction did not come to its end.
 enum Broken {
@@ -121,42 +70,19 @@ pub(super) fn write(mut session: Session, disk: &Disk, mut batches: Batches<Post
             batches.done(done);
         }
     }
+    session.note();
 }
 
-/// There is no connection to be had.
-struct Down;
-
 impl Session {
-    /// With the connection that the database was opened with. `word`: a random one. `is_down` tells others whether there
-    /// is a connection, `replaced` that the database turned out to be another one.
-    pub(super) fn new(
-        ready: Ready,
-        opened: Opened,
-        word: String,
-        is_down: Arc<AtomicBool>,
-        replaced: Arc<Notify>,
-    ) -> Self {
-        let Opened { writer, epoch, mark } = opened;
-        writer.set_patience(Some(PATIENCE));
-        Self {
-            ready,
-            epoch,
-            db: Some(writer),
-            is_down,
-            begun: 0,
-            word,
-            committed: mark,
-            doubt: None,
-            replaced,
-            is_replaced: false,
-        }
-    }
-
     /// Looks after the connection while nothing is to be written. Returns what turns out to have been committed.
     fn look(&mut self) -> Vec<Completion> {
         match self.connect() {
             Ok(Some(doubt)) => doubt.publish().collect(),
-            Ok(None) | Err(Down) => Vec::new(),
+            Ok(None) => {
+                self.note();
+                Vec::new()
+            }
+            Err(Down) => Vec::new(),
         }
     }
 
@@ -170,11 +96,10 @@ impl Session {
                 Ok(None) => {}
                 Ok(Some(doubt)) => done.extend(doubt.publish()),
             }
-            self.begun += 1;
-            let mark = format!("{}-{}", self.word, self.begun);
+            let mark = self.begin();
             match self.attempt(disk, &mut batch, &mark) {
                 Ok(changes) => {
-                    self.committed = mark;
+                    self.committed(mark);
                     done.extend(
                         batch.into_iter().zip(changes).map(|(operation, changes)| told(operation, changes)),
                     );
@@ -188,10 +113,9 @@ impl Session {
                     done.extend(batch.into_iter().map(|operation| refused(operation, error.clone())));
                     return done;
                 }
-                Err(Broken::Lost) => self.db = None,
+                Err(Broken::Lost) => self.hang_up(),
                 Err(Broken::InCommit(changes)) => {
-                    self.db = None;
-                    self.doubt = Some(Doubt { mark, changes });
+                    self.doubt(mark, changes);
                     match self.connect() {
                         Err(Down) => break,
                         Ok(None) => {}
@@ -212,84 +136,9 @@ impl Session {
         done
     }
 
-    /// Sees to it that there is a connection. Returns the transaction that was in doubt, if it was committed.
-    fn connect(&mut self) -> Result<Option<Doubt>, Down> {
-        if self.is_replaced {
-            return Err(Down);
-        }
-        if self.db.as_ref().is_some_and(Connection::is_alive) {
-            return Ok(None);
-        }
-        self.db = None;
-        let tried = Instant::now();
-        loop {
-            match reopen(&self.ready, PATIENCE) {
-                Ok(opened) => return self.resume(opened),
-                Err(error @ (OpenError::Newer { .. } | OpenError::Empty | OpenError::HalfCopied)) => {
-                    tracing::error!(%error, "the database is not the one that was served");
-                    self.end();
-                    return Err(Down);
-                }
-                Err(error) if self.is_down.load(Ordering::Relaxed) => {
-                    tracing::debug!(%error, "still no connection to the database");
-                    return Err(Down);
-                }
-                Err(error) if tried.elapsed() >= RECONNECT => {
-                    tracing::error!(%error, "the database is away; nothing new is taken until it is back");
-                    self.is_down.store(true, Ordering::Relaxed);
-                    return Err(Down);
-                }
-                Err(_) => std::thread::sleep(PAUSE),
-            }
-        }
-    }
-
-    /// Goes on with a new connection, if it leads to where the last one did.
-    fn resume(&mut self, opened: Opened) -> Result<Option<Doubt>, Down> {
-        let Opened { writer, epoch, mark } = opened;
-        let was_done = self.doubt.as_ref().is_some_and(|doubt| doubt.mark == mark);
-        if epoch != self.epoch || !was_done && mark != self.committed {
-            self.abandon(&writer);
-            return Err(Down);
-        }
-        // Where a commit waits for a standby, that transaction is seen before the standby has it. Whatever is
-        // committed after it waits for both.
-        if was_done && let Err(fault) = writer.batch(SETTLE) {
-            tracing::warn!(?fault, "a commit is not known to last yet");
-            self.is_down.store(true, Ordering::Relaxed);
-            return Err(Down);
-        }
-        if self.is_down.swap(false, Ordering::Relaxed) {
-            tracing::info!("the database is back");
-        }
-        self.db = Some(writer);
-        self.committed = mark;
-        Ok(self.doubt.take().filter(|_| was_done))
-    }
-
-    /// The database is not the one that was left.
-    fn abandon(&mut self, db: &Connection) {
-        tracing::error!(
-            "the database lacks what was committed, or somebody else has written to it; it gets a new epoch, and the server ends"
-        );
-        self.is_down.store(true, Ordering::Relaxed);
-        match renew_epoch(db) {
-            Ok(_) => self.end(),
-            // It must not be left with this epoch; the next look tries again.
-            Err(error) => tracing::error!(%error, "the database did not get its new epoch"),
-        }
-    }
-
-    /// Nothing more is written to it, and the server is to end.
-    fn end(&mut self) {
-        self.is_down.store(true, Ordering::Relaxed);
-        self.is_replaced = true;
-        self.replaced.notify_one();
-    }
-
     /// Runs the operations in one transaction. Returns what is to be told of each.
     fn attempt(&self, disk: &Disk, batch: &mut Batch, mark: &str) -> Result<Vec<Vec<Change>>, Broken> {
-        let Some(db) = &self.db else { return Err(Broken::Lost) };
+        let Some(db) = self.db() else { return Err(Broken::Lost) };
         db.soon("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         let mut tx = Tx::new(db);
         let changes = run(&mut tx, disk, batch)?;
@@ -303,18 +152,6 @@ impl Session {
             // Without a word of PostgreSQL's: who knows.
             Err(Fault::Postgres(error)) if error.as_db_error().is_none() => Err(Broken::InCommit(changes)),
             Err(fault) => Err(fault.into()),
-        }
-    }
-
-    /// Leaves a transaction that PostgreSQL refused. A connection where that does not work is of no use.
-    fn roll_back(&mut self) {
-        let is_back = self.db.as_ref().is_some_and(|db| {
-            // What was to be done soon may fail, and nothing after it would be done.
-            let _ = db.flush();
-            db.batch("ROLLBACK").is_ok()
-        });
-        if !is_back {
-            self.db = None;
         }
     }
 }
