@@ -33,6 +33,8 @@ mod place;
 mod postgres;
 mod process;
 mod properties;
+#[cfg(feature = "postgres")]
+mod reached;
 mod security;
 #[path = "../support/volume.rs"]
 mod small_volume;

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// How long PostgreSQL may take to answer. With [`RECONNECT`]: whoever asked is to have an answer within 5 seconds.
+/// How long PostgreSQL may take to answer. With [`RECONNECT`]: whoever asked is to have an answer within 5 seconds, or some
+/// more where several places are silent.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a lost connection is tried to be made anew, before those who wait are refused.
 const RECONNECT: Duration = Duration::from_secs(2);
