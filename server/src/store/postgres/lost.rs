@@ -3,6 +3,7 @@
 use super::tests::place;
 use super::*;
 use crate::store::conformance::{Heard, Teller};
+use futures_util::FutureExt as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -170,32 +171,43 @@ async fn what_was_committed_is_told_when_that_is_known_though_its_sender_was_ref
     store.close().await;
 }
 
+/// Gives PostgreSQL an order, past the server.
+async fn order(place: &Place, sql: impl Into<String>) -> Vec<String> {
+    let (place, sql) = (place.clone(), sql.into());
+    tokio::task::spawn_blocking(move || place.order(&sql)).await.unwrap().unwrap()
+}
+
+/// Ends the session that writes.
+async fn cut(place: &Place) {
+    let place = place.clone();
+    tokio::task::spawn_blocking(move || assert_eq!(place.cut().unwrap(), ["t"])).await.unwrap();
+}
+
+/// As a standby has it to which the next transaction will not come.
+async fn go_back_to(place: &Place, mark: &[String]) {
+    order(place, format!("UPDATE meta SET value = '{}' WHERE key = 'batch'", mark[0])).await;
+    cut(place).await;
+}
+
+const MARK: &str = "SELECT value FROM meta WHERE key = 'batch'";
+const EPOCH: &str = "SELECT value FROM meta WHERE key = 'epoch'";
+
 #[tokio::test]
 async fn a_database_that_went_back_gets_a_new_epoch_and_nothing_more() {
     let (_dir, place) = place();
     let (store, heard) = tests::store(&place);
     let tell = Teller { store: &store, now: 1 };
     let (user, room) = tell.user_with_a_room("alice").await;
-    let order = async |sql: &str| {
-        let (place, sql) = (place.clone(), sql.to_owned());
-        tokio::task::spawn_blocking(move || place.order(&sql)).await.unwrap().unwrap()
-    };
-    let cut = async || {
-        let place = place.clone();
-        tokio::task::spawn_blocking(move || assert_eq!(place.cut().unwrap(), ["t"])).await.unwrap();
-    };
     // As it was left: a cut changes nothing.
     for n in 0..3 {
         tell.send(tell.message(n, user, room, "text")).await.unwrap();
-        cut().await;
+        cut(&place).await;
     }
     let head = store.conversation(user, room).await.unwrap().head_rev;
     heard.check_revs(room, head);
-    let mark = order("SELECT value FROM meta WHERE key = 'batch'").await;
+    let mark = order(&place, MARK).await;
     tell.send(tell.message(3, user, room, "text")).await.unwrap();
-    // As a standby has it to which the last transaction did not come.
-    order(&format!("UPDATE meta SET value = '{}' WHERE key = 'batch'", mark[0])).await;
-    cut().await;
+    go_back_to(&place, &mark).await;
     for n in 4..6 {
         let sent = tell.send(tell.message(n, user, room, "text")).await;
         assert_eq!(sent.unwrap_err(), StoreError::Unavailable);
@@ -203,7 +215,60 @@ async fn a_database_that_went_back_gets_a_new_epoch_and_nothing_more() {
     in_time(store.replaced()).await;
     assert_eq!(store.check().await, Err(StoreError::Unavailable));
     assert_eq!(store.conversation(user, room).await.unwrap().head_rev, head.next());
-    let epoch = order("SELECT value FROM meta WHERE key = 'epoch'").await;
+    let epoch = order(&place, EPOCH).await;
     assert!(epoch.len() == 1 && epoch[0] != store.epoch(), "{epoch:?}");
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_takes_nothing_until_it_has_its_new_epoch() {
+    let (_dir, place) = place();
+    let (store, _) = tests::store(&place);
+    let tell = Teller { store: &store, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    let mark = order(&place, MARK).await;
+    tell.send(tell.message(0, user, room, "text")).await.unwrap();
+    // What a sequence counts is not rolled back.
+    order(
+        &place,
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM nextval('tries'); RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TRIGGER refuse BEFORE UPDATE ON meta FOR EACH ROW WHEN (new.key = 'epoch') EXECUTE FUNCTION refuse()",
+    )
+    .await;
+    go_back_to(&place, &mark).await;
+    in_time(async { while order(&place, "SELECT last_value >= 2 FROM tries").await != ["t"] {} }).await;
+    assert_eq!(store.replaced().now_or_never(), None, "it is not done");
+    let sent = tell.send(tell.message(1, user, room, "text")).await;
+    assert_eq!(sent.unwrap_err(), StoreError::Unavailable);
+    assert_eq!(order(&place, EPOCH).await, [store.epoch()]);
+    order(&place, "DROP TRIGGER refuse ON meta").await;
+    in_time(store.replaced()).await;
+    assert_ne!(order(&place, EPOCH).await, [store.epoch()]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn whoever_lost_the_database_to_another_server_ends_and_leaves_it_alone() {
+    let (dir, place) = place();
+    let (first, heard, between) = behind(&place, dir.path());
+    let tell = Teller { store: &first, now: 1 };
+    let (user, room) = tell.user_with_a_room("alice").await;
+    // Nothing is known of the first, as if its machine were asleep.
+    between.is_shut.store(true, Ordering::Relaxed);
+    cut(&place).await;
+    let (second, _) = tests::store(&place);
+    let other = Teller { store: &second, now: 1 };
+    other.send(tell.message(0, user, room, "text")).await.unwrap();
+    let told = heard.revs(room);
+    between.is_shut.store(false, Ordering::Relaxed);
+    in_time(first.replaced()).await;
+    let sent = tell.send(tell.message(1, user, room, "text")).await;
+    assert_eq!(sent.unwrap_err(), StoreError::Unavailable);
+    assert_eq!(heard.revs(room), told);
+    assert!(!other.send(tell.message(1, user, room, "text")).await.unwrap().known);
+    assert_eq!(order(&place, EPOCH).await, [second.epoch()], "nobody has to read anything anew");
+    first.close().await;
+    second.close().await;
 }
