@@ -39,6 +39,12 @@ impl Heard {
         revs.collect()
     }
 
+    /// Was it told as it is?
+    fn has(&self, stored: &Message) -> bool {
+        let heard = self.0.lock().unwrap();
+        heard.iter().any(|change| matches!(change, Change::Message { message, .. } if **message == *stored))
+    }
+
     /// They must come with every rev, in order.
     pub(crate) fn check_revs(&self, conversation: ConversationId, head: Rev) {
         assert_eq!(self.revs(conversation), (1..=head.get()).collect::<Vec<_>>());
@@ -115,6 +121,7 @@ pub(crate) async fn story(store: &dyn Store, heard: &Heard) {
     messages(teller, alice, bob, group).await;
     heard.check_revs(group, teller.head(alice, group).await);
     history(teller, alice, group).await;
+    mentions(teller, heard).await;
     directs(teller, alice, bob).await;
     sessions(teller, alice).await;
     deleted(teller, alice, bob, group).await;
@@ -235,6 +242,29 @@ async fn messages(t: &Teller<'_>, alice: UserId, bob: UserId, group: Conversatio
         ask(|reply| t.store.edit_message(edit(3, alice, "two"), reply)).await.map(|ack| ack.seq),
         Ok(first.ack.seq)
     );
+}
+
+/// Texts that are sent at once, and so may share a transaction, mention the members of their own conversations.
+async fn mentions(t: &Teller<'_>, heard: &Heard) {
+    let (carol, hers) = t.user_with_a_room("carol").await;
+    let (dave, his) = t.user_with_a_room("dave").await;
+    let texts = [
+        (carol, hers, "@carol, @dave and @nobody", &["carol"][..]),
+        (dave, his, "@dave @carol @dave", &["dave"]),
+        (dave, his, "@here and @dave", &["erin", "dave"]),
+        (carol, hers, "carol@carol.example", &[]),
+        (carol, hers, "nobody", &[]),
+    ];
+    let sends = texts.iter().zip(1..).map(|((user, room, body, _), id)| {
+        let here = vec!["erin".parse().unwrap()];
+        t.send(SendMessage { here, ..t.message(id, *user, *room, body) })
+    });
+    let sent = futures_util::future::join_all(sends).await;
+    for ((user, room, body, names), sent) in texts.into_iter().zip(sent) {
+        let stored = t.store.message(user, room, sent.unwrap().ack.seq).await.unwrap();
+        assert_eq!(stored.mentions.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), names, "{body}");
+        assert!(heard.has(&stored), "{body}");
+    }
 }
 
 async fn history(t: &Teller<'_>, alice: UserId, group: ConversationId) {

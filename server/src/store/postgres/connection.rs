@@ -172,13 +172,10 @@ impl Connection {
 
     /// Several statements at once, done one after the other. The first that fails is what is told: the others
     /// then find the transaction broken.
-    pub(super) fn together<const N: usize>(
-        &self,
-        statements: [(&str, Values<'_>); N],
-    ) -> Result<Vec<Vec<Row>>, Fault> {
-        let mut prepared = Vec::with_capacity(N);
+    pub(super) fn together(&self, statements: &[(&str, Values<'_>)]) -> Result<Vec<Vec<Row>>, Fault> {
+        let mut prepared = Vec::with_capacity(statements.len());
         for (sql, values) in statements {
-            prepared.push((self.prepared(sql)?, values));
+            prepared.push((self.prepared(sql)?, *values));
         }
         let all = prepared.iter().map(|(statement, values)| self.client.query(statement, values));
         self.after_soon(async { futures_util::future::join_all(all).await.into_iter().collect() })
@@ -220,7 +217,7 @@ impl Connection {
         values: Values<'_>,
         read: impl FnMut(&Row) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
-        let rows = self.together([(sql, values)])?.pop().unwrap_or_default();
+        let rows = self.together(&[(sql, values)])?.pop().unwrap_or_default();
         rows.iter().map(read).collect()
     }
 
@@ -231,7 +228,7 @@ impl Connection {
         values: Values<'_>,
         read: impl FnOnce(&Row) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let rows = self.together([(sql, values)])?.pop().unwrap_or_default();
+        let rows = self.together(&[(sql, values)])?.pop().unwrap_or_default();
         rows.first().map(read).transpose()
     }
 

@@ -310,28 +310,37 @@ fn mentions(
     if !body.contains('@') {
         return Ok(Vec::new());
     }
-    let mut named: Vec<Username> = Vec::new();
-    let names: Vec<_> = mentioned_names(body).into_iter().collect();
+    let names = mentioned_names(body);
     let members = db.rows(
         "SELECT u.username FROM users u JOIN members m ON m.user_id = u.id
          WHERE u.username = ANY ($1) AND u.deleted_at IS NULL AND m.conversation_id = $2",
         &[&names, &conversation.get()],
         |row| Ok(row.try_get::<_, String>(0)?),
     )?;
-    for name in names {
-        if name == "here" {
-            let more: Vec<_> = here.iter().filter(|name| !named.contains(name)).cloned().collect();
-            named.extend(more);
-        } else if (planted(Bug::MentionsStrangers) || members.contains(&name))
-            && let Ok(name) = name.parse()
-            && !named.contains(&name)
-        {
-            named.push(name);
-        }
-    }
-    Ok(named)
+    Ok(mentioned(names, here, |name| members.contains(name)))
 }
 
-fn mentions_json(mentions: &[Username]) -> Option<String> {
+/// Of the names in a text those of members; for `here`, those who are.
+pub(super) fn mentioned(
+    names: Vec<String>,
+    here: &[Username],
+    is_member: impl Fn(&String) -> bool,
+) -> Vec<Username> {
+    let mut mentioned: Vec<Username> = Vec::new();
+    for name in names {
+        if name == "here" {
+            let more: Vec<_> = here.iter().filter(|name| !mentioned.contains(name)).cloned().collect();
+            mentioned.extend(more);
+        } else if (planted(Bug::MentionsStrangers) || is_member(&name))
+            && let Ok(name) = name.parse()
+            && !mentioned.contains(&name)
+        {
+            mentioned.push(name);
+        }
+    }
+    mentioned
+}
+
+pub(super) fn mentions_json(mentions: &[Username]) -> Option<String> {
     if mentions.is_empty() { None } else { serde_json::to_string(mentions).ok() }
 }

@@ -2,10 +2,11 @@
 //! their ids, and what they write is written at once. However many they are, they cost two round trips, and the
 //! second has the commit in it.
 //!
-//! A run answers what needs nothing more: a known send id, and a plain text of a member. Whatever else there is
+//! A run answers what needs nothing more: a known send id, and a member's text that is no reply. Whatever else there is
 //! ends the run, and is done by itself.
 
-use super::connection::Connection;
+use super::connection::{Connection, Values};
+use super::messages::{mentioned, mentions_json};
 use super::rows::{bytes, id, seq_after, text, word};
 use super::tx::Fault;
 use crate::auth::policy::{Action, Scene, may};
@@ -13,8 +14,9 @@ use crate::planted::{Bug, planted};
 use crate::store::key::key;
 use crate::store::{Ack, Change, SendMessage, Sent, StoreError};
 use chat_shared::api::{ConversationKind, Message, MessageKind, Role, Sender};
-use chat_shared::{ConversationId, Rev, SendId, Seq, UserId};
-use std::collections::HashMap;
+use chat_shared::text::mentioned_names;
+use chat_shared::{ConversationId, Rev, SendId, Seq, UserId, Username};
+use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 
 /// What was read for a run, and what is to be written.
@@ -22,6 +24,8 @@ pub(super) struct Run {
     known: HashMap<(UserId, SendId), Ack>,
     rooms: HashMap<ConversationId, Room>,
     members: HashMap<(ConversationId, UserId), Member>,
+    /// Members whose names stand in the texts.
+    named: HashSet<(ConversationId, String)>,
     new: New,
 }
 
@@ -48,6 +52,7 @@ struct New {
     send_ids: Vec<Vec<u8>>,
     bodies: Vec<String>,
     sent_at: Vec<i64>,
+    mentions: Vec<Option<String>>,
 }
 
 const LOCK: &str = "SELECT c.id, c.kind, c.head_rev, d.low_user, d.high_user, d.low_wrote, d.high_wrote
@@ -68,17 +73,23 @@ const MEMBERS: &str = "SELECT m.conversation_id, m.role, u.id, u.username, u.dis
      JOIN members m ON m.conversation_id = n.conversation_id AND m.user_id = n.user_id
      JOIN users u ON u.id = n.user_id";
 
-const INSERT: &str = "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at)
-     SELECT id, id & 4294967295, sender_id, send_id, 'text', body, sent_at
-     FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::text[], $5::bigint[])
-          AS n (id, sender_id, send_id, body, sent_at)";
+const NAMED: &str = "SELECT m.conversation_id, u.username
+     FROM unnest($1::bigint[], $2::text[]) AS n (conversation_id, username)
+     JOIN users u ON u.username = n.username
+     JOIN members m ON m.conversation_id = n.conversation_id AND m.user_id = u.id
+     WHERE u.deleted_at IS NULL";
+
+const INSERT: &str = "INSERT INTO messages (id, rev, sender_id, send_id, kind, body, sent_at, mentions)
+     SELECT id, id & 4294967295, sender_id, send_id, 'text', body, sent_at, mentions
+     FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::text[], $5::bigint[], $6::text[])
+          AS n (id, sender_id, send_id, body, sent_at, mentions)";
 
 const TAKE: &str = "UPDATE conversations c SET head_rev = n.head, last_seq = n.head
      FROM unnest($1::bigint[], $2::bigint[]) AS n (id, head) WHERE c.id = n.id";
 
 /// Is there nothing to it but its text?
 pub(super) fn is_plain(send: &SendMessage) -> bool {
-    send.reply_to.is_none() && !send.body.as_str().contains('@') && !planted(Bug::SentTwice)
+    send.reply_to.is_none() && !planted(Bug::SentTwice)
 }
 
 impl Run {
@@ -87,16 +98,26 @@ impl Run {
         let senders: Vec<i64> = sends.iter().map(|send| send.sender.get()).collect();
         let send_ids: Vec<&[u8]> = sends.iter().map(|send| &send.id.as_bytes()[..]).collect();
         let conversations: Vec<i64> = sends.iter().map(|send| send.conversation.get()).collect();
-        let found = db.together([
+        let names = sends.iter().flat_map(|send| {
+            mentioned_names(send.body.as_str()).into_iter().map(|name| (send.conversation.get(), name))
+        });
+        let (named_in, names): (Vec<i64>, Vec<String>) = names.unzip();
+        let statements: [(&str, Values<'_>); 4] = [
             (LOCK, &[&conversations]),
             (KNOWN, &[&senders, &send_ids]),
             (MEMBERS, &[&senders, &conversations]),
-        ])?;
-        let [rooms, known, members] = <[Vec<Row>; 3]>::try_from(found).map_err(|_| Fault::Missing)?;
+            (NAMED, &[&named_in, &names]),
+        ];
+        // As a rule nobody is named.
+        let asked = statements.len() - usize::from(names.is_empty());
+        let mut found = db.together(&statements[..asked])?;
+        found.resize_with(statements.len(), Vec::new);
+        let [rooms, known, members, named] = <[Vec<Row>; 4]>::try_from(found).map_err(|_| Fault::Missing)?;
         Ok(Self {
             known: known.iter().map(known_row).collect::<Result<_, _>>()?,
             rooms: rooms.iter().map(room_row).collect::<Result<_, _>>()?,
             members: members.iter().map(member_row).collect::<Result<_, _>>()?,
+            named: named.iter().map(|row| Ok((id(row, 0)?, text(row, 1)?))).collect::<Result<_, Fault>>()?,
             new: New::default(),
         })
     }
@@ -127,8 +148,11 @@ impl Run {
         room.head = seq.as_rev();
         let ack = Ack { conversation, seq, rev: seq.as_rev(), sent_at: now };
         self.known.insert((sender, id), ack);
-        self.new.push(send, seq);
-        let message = Box::new(new_message(send, seq, member.sender.clone()));
+        let mentions = mentioned(mentioned_names(send.body.as_str()), &send.here, |name| {
+            self.named.contains(&(conversation, name.clone()))
+        });
+        self.new.push(send, seq, &mentions);
+        let message = Box::new(Message { mentions, ..new_message(send, seq, member.sender.clone()) });
         let change = Change::Message { message, joined: Vec::new(), left: Vec::new() };
         Some(Ok((Sent { ack, known: false }, Some(change))))
     }
@@ -136,17 +160,20 @@ impl Run {
     /// Writes what the run has added.
     pub(super) fn write(self, db: &Connection) -> Result<(), Fault> {
         let Some((keys, heads)) = self.taken() else { return Ok(()) };
-        let New { keys: new, senders, send_ids, bodies, sent_at } = &self.new;
-        db.together([(INSERT, &[new, senders, send_ids, bodies, sent_at]), (TAKE, &[&keys, &heads])])?;
+        let New { keys: new, senders, send_ids, bodies, sent_at, mentions } = &self.new;
+        db.together(&[
+            (INSERT, &[new, senders, send_ids, bodies, sent_at, mentions]),
+            (TAKE, &[&keys, &heads]),
+        ])?;
         Ok(())
     }
 
     /// Writes it, and commits.
     pub(super) fn commit(self, db: &Connection, mark: &str) -> Result<(), Fault> {
         let Some((keys, heads)) = self.taken() else { return commit(db, mark) };
-        let New { keys: new, senders, send_ids, bodies, sent_at } = &self.new;
-        db.together([
-            (INSERT, &[new, senders, send_ids, bodies, sent_at]),
+        let New { keys: new, senders, send_ids, bodies, sent_at, mentions } = &self.new;
+        db.together(&[
+            (INSERT, &[new, senders, send_ids, bodies, sent_at, mentions]),
             (TAKE, &[&keys, &heads]),
             (MARK, &[&mark]),
             (COMMIT, &[]),
@@ -169,16 +196,17 @@ const COMMIT: &str = "COMMIT";
 
 /// Commits a transaction that ends with no run.
 pub(super) fn commit(db: &Connection, mark: &str) -> Result<(), Fault> {
-    db.together([(MARK, &[&mark]), (COMMIT, &[])]).map(|_| ())
+    db.together(&[(MARK, &[&mark]), (COMMIT, &[])]).map(|_| ())
 }
 
 impl New {
-    fn push(&mut self, send: &SendMessage, seq: Seq) {
+    fn push(&mut self, send: &SendMessage, seq: Seq, mentions: &[Username]) {
         self.keys.push(key(send.conversation, seq));
         self.senders.push(send.sender.get());
         self.send_ids.push(send.id.as_bytes().to_vec());
         self.bodies.push(send.body.as_str().to_owned());
         self.sent_at.push(send.now);
+        self.mentions.push(mentions_json(mentions));
     }
 }
 

@@ -130,7 +130,7 @@ impl Side for PostgresSide {
         let columns: Vec<_> = columns.iter().map(|column| &**column).collect();
         self.0.soon("BEGIN");
         // The place comes last: in a transaction that is broken it fails, and what looks like a commit is none.
-        self.0.together([(&insert, &columns), (NOTE, &[&place]), ("COMMIT", &[])])?;
+        self.0.together(&[(&insert, &columns), (NOTE, &[&place]), ("COMMIT", &[])])?;
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl Side for PostgresSide {
             self.0.execute(&sql, &[mark])?;
         }
         self.0.soon("BEGIN");
-        self.0.together([
+        self.0.together(&[
             ("UPDATE meta SET value = $1 WHERE key = 'epoch'", &[&epoch]),
             ("DELETE FROM meta WHERE key = 'copy'", &[]),
             ("COMMIT", &[]),
